@@ -1,0 +1,163 @@
+// Package drivers defines what a driver of a power device is and the facts it
+// reports. Each driver lives in a folder of its own below this one; package all
+// lists them.
+package drivers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+)
+
+// A Reading is what one device said at one moment.
+type Reading struct {
+	// Source is the configured name of the device. A driver may leave it
+	// empty; whoever runs the driver fills it in.
+	Source string
+	// At is when the device said it, with Go's monotonic reading. Readings
+	// cross the network as an age, never as a wall-clock time.
+	At time.Time
+	// Fact is one of [UPS], [Fan], [Rail], [Meter], [Node].
+	Fact Fact
+}
+
+// A Fact is one thing known of a device. An absent (nil) field of a fact means
+// that the device does not say; zero is a value like any other.
+type Fact interface{ fact() }
+
+func (UPS) fact()   {}
+func (Fan) fact()   {}
+func (Rail) fact()  {}
+func (Meter) fact() {}
+func (Node) fact()  {}
+
+// A Fan is one fan of a node or of the rack.
+type Fan struct {
+	Name string `json:"name"`
+	// RPM is revolutions per minute; 0 is a fan that stands still.
+	RPM *float64 `json:"rpm,omitempty"`
+	// State is running, stalled, off or unknown.
+	State string `json:"state,omitempty"`
+}
+
+// A Rail is one supply voltage of a node or of the rack.
+type Rail struct {
+	Name  string `json:"name"`
+	Volts *Volt  `json:"volts,omitempty"`
+	// Good is the power-good signal.
+	Good *bool `json:"good,omitempty"`
+}
+
+// A Meter measures a load.
+type Meter struct {
+	Name  string `json:"name"`
+	Watts *Watt  `json:"watts,omitempty"`
+}
+
+// A Node is what a node's own sensors say of it.
+type Node struct {
+	Model       string   `json:"model,omitempty"`
+	Temperature *Celsius `json:"temperature,omitempty"`
+	// Draw is the node's draw; Method says how it is known ("table",
+	// "pmic", "measured"), never empty where Draw is not nil.
+	Draw   *Watt  `json:"draw,omitempty"`
+	Method string `json:"method,omitempty"`
+	// UnderVoltage is the firmware's flag of a supply that is too low now.
+	UnderVoltage *bool `json:"under_voltage,omitempty"`
+}
+
+// A Driver talks to one device. Whoever made it calls Run from one goroutine at
+// a time.
+type Driver interface {
+	// Run opens the device and calls report, from Run's own goroutine, with
+	// each reading until ctx is done, and then returns ctx's error, or until
+	// the device fails, and then returns why. report must not block for
+	// long. The device is closed when Run returns. Run may be called again:
+	// that is how a lost device comes back.
+	Run(ctx context.Context, report func(Reading)) error
+}
+
+// A Commander is a Driver whose device also takes orders.
+type Commander interface {
+	Driver
+	// Do asks the open device to do c and waits for the answer, bounded by
+	// ctx. It may be called from any goroutine while Run runs. Errors wrap
+	// [ErrNotRunning] if the device is not open and [ErrUnsupported] if the
+	// device does not know the command.
+	Do(ctx context.Context, c Command) (Answer, error)
+}
+
+// A Command is an order to a device, by NUT's name for it.
+type Command struct {
+	Name CommandName
+	// Delay is for the commands that have one. A device rounds it up to its
+	// own step; see [Answer].
+	Delay time.Duration
+}
+
+// A CommandName is NUT's name of an instant command.
+type CommandName string
+
+// The commands that drivers share. Those that can cut power are
+// [ShutdownReturn] and [ShutdownStayoff].
+const (
+	BeeperEnable    CommandName = "beeper.enable"
+	BeeperDisable   CommandName = "beeper.disable"
+	BeeperMute      CommandName = "beeper.mute"
+	TestQuick       CommandName = "test.battery.start.quick"
+	TestStop        CommandName = "test.battery.stop"
+	ShutdownReturn  CommandName = "shutdown.return"  // outlets off after Delay, on again with mains
+	ShutdownStayoff CommandName = "shutdown.stayoff" // outlets off after Delay, for good
+	ShutdownStop    CommandName = "shutdown.stop"    // forget a shutdown that is counting down
+)
+
+// An Answer is what the device made of a command, read back from it.
+type Answer struct {
+	// Delay is the delay that the device now counts down; 0 for commands
+	// without one. It is never less than the Delay that was asked for.
+	Delay time.Duration
+}
+
+// Errors that drivers wrap.
+var (
+	ErrNotRunning  = errors.New("the device is not open")
+	ErrUnsupported = errors.New("the device does not know this command")
+	ErrPermission  = errors.New("no permission")
+	ErrNoDevice    = errors.New("no such device")
+)
+
+// Options is what a driver is made with.
+type Options struct {
+	// Name is the configured name of the device, for logs and errors.
+	Name string
+	Log  *slog.Logger
+	// Now and After are the daemon's time. A driver of real hardware may
+	// ignore them; package sim's must not.
+	Now   func() time.Time
+	After func(time.Duration) <-chan time.Time
+}
+
+// A Kind is a sort of driver, by the name that the configuration uses.
+type Kind struct {
+	Name string
+	// New makes a driver from its part of the configuration: decode fills
+	// a struct (with yaml tags) from it and refuses keys that the struct
+	// lacks. New opens nothing and touches no hardware.
+	New func(decode func(into any) error, o Options) (Driver, error)
+}
+
+// Find returns the kind named name. The error lists the kinds there are.
+func Find(kinds []Kind, name string) (Kind, error) {
+	i := slices.IndexFunc(kinds, func(k Kind) bool { return k.Name == name })
+	if i < 0 {
+		var names []string
+		for _, k := range kinds {
+			names = append(names, k.Name)
+		}
+		return Kind{}, fmt.Errorf("no driver %q: have %q", name, names)
+	}
+	return kinds[i], nil
+}
