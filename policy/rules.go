@@ -28,6 +28,11 @@ type Rules struct {
 	// UnknownChargeWait is how long to wait before restoring where the
 	// charge is unknown (DESIGN invariant 9: 10 minutes).
 	UnknownChargeWait time.Duration
+	// AssumedRuntime is what a full battery is taken to last where nothing
+	// credible is known: unknown is never long.
+	AssumedRuntime time.Duration
+	// ParkLongest is how long a node stays parked where no cut is coming.
+	ParkLongest time.Duration
 }
 
 // UPSRules say what the UPS that feeds the nodes may be asked to do.

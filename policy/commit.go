@@ -1,0 +1,118 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// commit begins what only a reboot or a power cycle undoes.
+func (c *core) commit() {
+	o := c.s.Outage
+	o.Committed, c.s.Phase = true, Committed
+	left := TimeToEmpty(c.r, c.s)
+	c.tell("committed", "critical", "", fmt.Sprintf("Committed: the nodes are being stopped now, with %s of battery left (%s).", Short(left.Left), left.Method))
+	c.enter(StepNodes)
+}
+
+// committed goes on with what was begun. Mains undoes it only while no node was
+// halted and no cut is armed: parked nodes start again by themselves.
+func (c *core) committed() bool {
+	o := c.s.Outage
+	c.returned()
+	if c.stable() >= 0 && !o.Halts && o.CutAt == 0 && !c.cutAsked() {
+		if c.stable() < c.r.StableFor {
+			return false
+		}
+		c.restore("mains is back, and no node was halted")
+		return true
+	}
+	return c.progress()
+}
+
+func (c *core) cutAsked() bool {
+	return slices.ContainsFunc(c.s.Outage.Pending, func(p Pending) bool { return p.Kind == DoCut })
+}
+
+// goDark begins the last thing: the UPS host parks. It is durable before the
+// order goes out, since that host may take the controller with it.
+func (c *core) goDark() {
+	o := c.s.Outage
+	c.s.Phase = Dark
+	text := "All that is left is to lose power."
+	if o.CutAt > 0 {
+		text = fmt.Sprintf("All that is left is to lose power, in %s.", Short(o.CutAt-c.s.Now))
+	}
+	c.tell("dark", "critical", "", text)
+	if _, ok := c.host(); ok {
+		c.enter(StepHost)
+	} else {
+		o.Step = ""
+	}
+}
+
+// dark waits for the end, or for mains to begin again.
+func (c *core) dark() bool {
+	o := c.s.Outage
+	c.returned()
+	if o.Step != StepCut && c.progress() {
+		return true
+	}
+	if o.Halts && o.CutAt == 0 && (o.Step == "" || o.Step == StepCut) && len(o.Pending) == 0 && c.s.Now >= max(o.RetryAt, o.StepBegan+cutRetry) {
+		// Halted nodes start only by a power cycle: the cut is asked for
+		// until it is armed, whatever mains does.
+		c.enter(StepCut)
+		o.RetryAt = c.s.Now + cutRetry
+		return true
+	}
+	if c.s.Seen.UPS.Power != OnMains {
+		return false
+	}
+	switch {
+	case o.CutAt == 0:
+		if o.Halts || c.stable() < c.r.StableFor {
+			return false
+		}
+		c.restore("mains is back, and no node was halted")
+	case c.s.Now >= o.CutAt+AfterCut:
+		c.restore(fmt.Sprintf("mains is here %s after the outlets were to go off", Short(c.s.Now-o.CutAt)))
+	case c.s.Now >= o.CutAt && c.cameBack():
+		c.restore("the outlets came back")
+	default:
+		return false
+	}
+	return true
+}
+
+// cutRetry is the pause between attempts to arm a cut that halted nodes wait for.
+const cutRetry = 30 * time.Second
+
+// cameBack is whether a node that was stopped started again.
+func (c *core) cameBack() bool {
+	for name, run := range c.s.Outage.Runs {
+		seen := c.s.Seen.Nodes[name]
+		if down(run.State) && seen.Connected && seen.BootID != run.BootID {
+			return true
+		}
+	}
+	return false
+}
+
+// returned parks a node again that started while the battery is still all there
+// is.
+func (c *core) returned() {
+	o := c.s.Outage
+	if c.s.Seen.UPS.Power != OnBattery || !c.s.Armed {
+		return
+	}
+	for _, n := range c.r.Nodes {
+		run, seen := o.Runs[n.Name], c.s.Seen.Nodes[n.Name]
+		if n.UPSHost || run.State != Halted && run.State != Parked || c.pending(n.Name) {
+			continue
+		}
+		if seen.Connected && seen.BootID != run.BootID && !seen.Parked {
+			o.Deadline = max(o.Deadline, c.s.Now+c.r.Budgets.Park)
+			c.park(n, "it started again, but mains is still away")
+		}
+	}
+}

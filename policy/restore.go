@@ -1,0 +1,276 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// restore begins to put everything back as it was.
+func (c *core) restore(why string) {
+	o := c.s.Outage
+	c.cancelPending()
+	c.s.Phase, o.Doing, o.DoingBegan = Recovering, Restoring, c.s.Now
+	o.Step, o.StepBegan, o.OK, o.RetryAt, o.Deadline, o.Why = StepWait, c.s.Now, false, 0, 0, ""
+	c.tell("recovering", "info", "", strings.ToUpper(why[:1])+why[1:]+": what was stopped is put back"+c.waits()+".")
+}
+
+// waits says what restoring waits for, for people.
+func (c *core) waits() string {
+	switch {
+	case c.s.Outage.Aborted:
+		return " now"
+	case c.s.Seen.UPS.Contact && c.s.Seen.UPS.Charge == nil:
+		return fmt.Sprintf(" when mains was stable for %s; the charge is unknown", Short(max(c.r.StableFor, c.r.UnknownChargeWait)))
+	}
+	return fmt.Sprintf(" when mains was stable for %s and the battery has the energy for one more stop", Short(c.r.StableFor))
+}
+
+func (c *core) recovering() bool {
+	o := c.s.Outage
+	if c.s.Seen.UPS.Power == OnBattery && (!o.Aborted || c.fires(len(c.r.Stages)-1) != "") {
+		c.again()
+		return true
+	}
+	switch {
+	case o.Step == StepWait:
+		if !o.Aborted && !c.ready() {
+			return false
+		}
+		c.enter(StepReturn)
+		return true
+	case c.completeRestoring():
+		c.nextRestoring()
+		return true
+	case c.s.Now >= o.Deadline:
+		c.late()
+		return true
+	case o.RetryAt > 0 && c.s.Now >= o.RetryAt:
+		o.RetryAt = 0
+		c.ask()
+		return true
+	}
+	return false
+}
+
+// again is mains lost while things are put back: the same outage goes on, and
+// still knows how everything was before.
+func (c *core) again() {
+	o := c.s.Outage
+	c.cancelPending()
+	for name, run := range o.Runs {
+		seen := c.s.Seen.Nodes[name]
+		if seen.Parked && run.BootID == seen.BootID {
+			continue // still down
+		}
+		if down(run.State) && !seen.Connected {
+			continue
+		}
+		delete(o.Runs, name)
+	}
+	o.Stages, o.Doing, o.Step, o.Committed, o.Halts, o.CutAt = map[int]string{}, Nothing, "", false, false, 0
+	o.Base = c.s.OnBatteryFor()
+	c.s.Phase = Riding
+	c.tell("on_battery", "warning", "", "Mains went away again before everything was put back. "+c.outlook())
+}
+
+// ready is whether mains was stable and the battery would carry one more boot
+// and clean stop, by the careful estimate (invariant 9).
+func (c *core) ready() bool {
+	u, since := c.s.Seen.UPS, c.stable()
+	if since < c.r.StableFor || !u.Contact {
+		return false
+	}
+	if u.Charge == nil {
+		return since >= c.r.UnknownChargeWait
+	}
+	if c.r.RestoreCharge > 0 {
+		return *u.Charge >= c.r.RestoreCharge
+	}
+	return *u.Charge >= 99 || TimeToEmpty(c.r, c.s).Left >= c.r.Budgets.Boot+c.need()+c.r.Reserve
+}
+
+// askRestoring emits the effects that a step of restoring still lacks.
+func (c *core) askRestoring() {
+	o := c.s.Outage
+	switch o.Step {
+	case StepReturn:
+		c.reboot()
+	case StepRestore:
+		if len(o.Before) == 0 {
+			o.OK = true
+			return
+		}
+		var changes []Change
+		for _, b := range o.Before {
+			changes = append(changes, Change{ID: b.ID, Name: b.Name, Availability: b.Availability})
+		}
+		c.emit(Effect{Kind: DoChange, Changes: changes, Reason: "as it was before the outage"})
+	case StepVerify:
+		if c.s.Seen.Swarm.Absent || len(o.Before) == 0 {
+			o.OK = true
+			return
+		}
+		c.emit(Effect{Kind: DoVerify, Reason: "the services are to run as before"})
+	}
+}
+
+// reboot starts the parked nodes again: the UPS host after all the others,
+// since the controller may go with it.
+func (c *core) reboot() {
+	host, _ := c.host()
+	others := false
+	for _, n := range c.r.Nodes {
+		if n.Name == host.Name || !c.isParked(n.Name) {
+			continue
+		}
+		others = true
+		if !c.pending(n.Name) {
+			c.emit(Effect{Kind: DoReboot, Node: n.Name, Reason: "parked, and mains is back"})
+		}
+	}
+	if host.Name != "" && !others && c.isParked(host.Name) && !c.pending(host.Name) {
+		c.emit(Effect{Kind: DoReboot, Node: host.Name, Reason: "parked, and mains is back"})
+	}
+}
+
+// isParked is whether the node is there, parked, and was not told to start yet.
+func (c *core) isParked(name string) bool {
+	seen := c.s.Seen.Nodes[name]
+	run := c.s.Outage.Runs[name]
+	return seen.Connected && seen.Parked && (run.State != Booting || run.BootID != seen.BootID)
+}
+
+// completeRestoring is whether nothing of a step of restoring is left to do.
+func (c *core) completeRestoring() bool {
+	o := c.s.Outage
+	switch o.Step {
+	case StepReturn:
+		if o.RetryAt == 0 {
+			c.reboot()
+		}
+		return len(c.missing()) == 0 && c.swarmReady()
+	}
+	return o.OK
+}
+
+// missing names the nodes that have not come back as they should.
+func (c *core) missing() []string {
+	o := c.s.Outage
+	var names []string
+	for _, n := range c.r.Nodes {
+		run, seen := o.Runs[n.Name], c.s.Seen.Nodes[n.Name]
+		if run.State == Up || run.State == Idle || c.staysOff(n.Name) {
+			continue
+		}
+		if !seen.Connected || seen.Parked || seen.BootID == run.BootID {
+			names = append(names, n.Name)
+		}
+	}
+	return names
+}
+
+// staysOff is whether a stage halted the node for good and no power cycle came.
+func (c *core) staysOff(name string) bool {
+	o := c.s.Outage
+	return !o.Cut && slices.ContainsFunc(c.r.Stages, func(st Stage) bool {
+		return st.StayOff && slices.Contains(st.Shed, name)
+	})
+}
+
+// swarmReady is whether a snapshot of this step shows a quorum and every node
+// that was changed. What it said before the step proves nothing.
+func (c *core) swarmReady() bool {
+	o, w := c.s.Outage, c.s.Seen.Swarm
+	if len(o.Before) == 0 {
+		return true
+	}
+	if !w.Known || !w.Quorum || w.At <= o.StepBegan {
+		return false
+	}
+	for _, b := range o.Before {
+		if c.staysOff(b.Name) {
+			continue
+		}
+		if !slices.ContainsFunc(w.Nodes, func(n SwarmNode) bool { return n.ID == b.ID && n.Ready }) {
+			return false
+		}
+	}
+	return true
+}
+
+// late is a step of restoring whose time is over. The availability of the nodes
+// is never given up on; the rest is named and left to people.
+func (c *core) late() {
+	o := c.s.Outage
+	switch o.Step {
+	case StepRestore:
+		o.Deadline = c.s.Now + 10*c.r.Budgets.Boot
+		c.cancelPending()
+		o.RetryAt = c.s.Now
+		c.tell("restore_incomplete", "critical", "", "The Swarm's nodes cannot be set back yet"+because(o.Why)+"; trying on.")
+		return
+	case StepReturn:
+		if missing := c.missing(); o.Halts && !o.Cut && c.r.UPS.Cut && len(missing) > 0 {
+			c.cycle(missing)
+			return
+		}
+		for _, name := range c.missing() {
+			o.Short = append(o.Short, name+" did not come back")
+		}
+		if len(c.missing()) == 0 {
+			o.Short = append(o.Short, "the Swarm did not become ready in time")
+		}
+	case StepVerify:
+		o.Short = append(o.Short, strings.TrimSpace("services are not all running "+because(o.Why)))
+	}
+	c.cancelPending()
+	c.nextRestoring()
+}
+
+// cycle brings halted nodes back whose cut was never armed, because the host of
+// the UPS started again before: all that runs parks, and the outlets cycle.
+func (c *core) cycle(missing []string) {
+	o := c.s.Outage
+	c.cancelPending()
+	for _, n := range c.r.Nodes {
+		if !slices.Contains(missing, n.Name) {
+			delete(o.Runs, n.Name)
+		}
+	}
+	c.tell("committed", "critical", "", strings.Join(missing, ", ")+" did not start again and the outlets were never off: everything parks for a power cycle.")
+	c.s.Phase, o.Doing, o.DoingBegan = Committed, Stop, c.s.Now
+	c.enter(StepNodes)
+}
+
+func (c *core) nextRestoring() {
+	o := c.s.Outage
+	switch o.Step {
+	case StepReturn:
+		c.enter(StepRestore)
+	case StepRestore:
+		c.enter(StepVerify)
+	case StepVerify:
+		c.restored()
+	}
+}
+
+// restored ends the outage; an aborted one whose mains is still away goes on.
+func (c *core) restored() {
+	o := c.s.Outage
+	took := fmt.Sprintf("%s on battery, %s in all", Short(c.s.OnBatteryFor()), Short(c.s.Now-o.Began))
+	if len(o.Short) > 0 {
+		c.tell("restore_incomplete", "critical", "", "Mains is back, but not all is as before: "+strings.Join(o.Short, "; ")+". "+took+".")
+	} else if c.s.Seen.UPS.Power == OnBattery {
+		c.tell("undone", "info", "", "Everything runs as before the abort; still on battery.")
+	} else {
+		c.tell("restored", "info", "", "Mains is back and everything runs as before: "+took+".")
+	}
+	if c.s.Seen.UPS.Power == OnBattery {
+		o.Before, o.Runs, o.Short = nil, map[string]Run{}, nil
+		o.Doing, o.Step, c.s.Phase = Nothing, "", Riding
+		delete(o.Stages, len(c.r.Stages)-1)
+		return
+	}
+	c.finish()
+}

@@ -1,0 +1,375 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Settle is how long a node that was told to halt must be gone before it counts
+// as off: the connection ends while the last file systems are still synced.
+const Settle = 5 * time.Second
+
+// RetryAfter is the pause before an effect that failed is asked for again.
+const RetryAfter = 2 * time.Second
+
+// enter begins a step: its deadline and its effects.
+func (c *core) enter(step StepName) {
+	o := c.s.Outage
+	o.Step, o.StepBegan, o.OK, o.RetryAt, o.Why = step, c.s.Now, false, 0, ""
+	o.Deadline = c.s.Now + c.budget(step)
+	if step == StepDrain || step == StepAwait {
+		o.Deadline = max(c.s.Now+RetryAfter, o.DoingBegan+c.r.Budgets.Drain)
+	}
+	c.ask()
+}
+
+// budget is the time of a step. The drain's time is shared by its four steps:
+// the last two have what the others left.
+func (c *core) budget(step StepName) time.Duration {
+	b := c.r.Budgets
+	switch step {
+	case StepSnapshot:
+		return b.Drain / 2
+	case StepPause:
+		return b.Drain / 4
+	case StepIdle:
+		return max(b.Drain, b.Halt)
+	case StepNodes:
+		return c.nodesBudget()
+	case StepCut:
+		return b.Swarm
+	case StepHost:
+		return b.Park
+	case StepReturn:
+		return 2 * b.Boot
+	case StepVerify:
+		return b.Boot
+	}
+	return b.Swarm
+}
+
+// progress goes on with the step that runs.
+func (c *core) progress() bool {
+	o := c.s.Outage
+	c.settle()
+	switch {
+	case o.Step == "":
+		return false
+	case c.complete():
+		c.next()
+		return true
+	case c.s.Now >= o.Deadline:
+		c.overdue()
+		c.next()
+		return true
+	case o.RetryAt > 0 && c.s.Now >= o.RetryAt:
+		o.RetryAt = 0
+		c.ask()
+		return true
+	}
+	return false
+}
+
+// ask emits the effects that the step still lacks.
+func (c *core) ask() {
+	o := c.s.Outage
+	if len(o.Pending) > 0 && !slices.Contains([]StepName{StepNodes, StepIdle, StepReturn}, o.Step) {
+		return
+	}
+	switch o.Step {
+	case StepSnapshot:
+		c.emit(Effect{Kind: DoSnapshot, Reason: "to know the Swarm as it is before anything is changed"})
+	case StepPause:
+		c.change(c.inStage("active"), "pause", "so that nothing moves to a node that stops too")
+	case StepDrain:
+		c.change(c.inStage("active", "pause"), "drain", "to stop its services with their own grace periods")
+	case StepAwait:
+		c.await()
+	case StepIdle:
+		c.idle()
+	case StepNodes:
+		c.stopNodes()
+	case StepCut:
+		if !o.OK {
+			c.emit(Effect{Kind: DoCut, Delay: c.cutDelay(), Reason: c.cutReason()})
+		}
+	case StepHost:
+		if h, ok := c.host(); ok && o.Runs[h.Name].State != Parked {
+			c.park(h, "it holds the UPS's cable, so it goes last")
+		}
+	default:
+		c.askRestoring()
+	}
+}
+
+// inStage lists the Swarm's nodes that the stage is about and that have one of
+// the availabilities.
+func (c *core) inStage(availabilities ...string) []SwarmNode {
+	o := c.s.Outage
+	var nodes []SwarmNode
+	for _, n := range c.s.Seen.Swarm.Nodes {
+		if o.Doing == Shed && !slices.Contains(c.r.Stages[o.Stage].Shed, n.Name) {
+			continue
+		}
+		if slices.Contains(availabilities, n.Availability) {
+			nodes = append(nodes, n)
+		}
+	}
+	return nodes
+}
+
+// change notes how the nodes were, then changes them.
+func (c *core) change(nodes []SwarmNode, to, why string) {
+	o := c.s.Outage
+	if len(nodes) == 0 || !c.s.Seen.Swarm.Quorum {
+		o.OK = true // nothing to tell, or nobody who could be told
+		return
+	}
+	var changes []Change
+	for _, n := range nodes {
+		if !slices.ContainsFunc(o.Before, func(b Before) bool { return b.ID == n.ID }) {
+			o.Before = append(o.Before, Before{ID: n.ID, Name: n.Name, Availability: n.Availability})
+		}
+		changes = append(changes, Change{ID: n.ID, Name: n.Name, Availability: to, Outage: o.ID})
+	}
+	c.emit(Effect{Kind: DoChange, Changes: changes, Reason: why})
+}
+
+func (c *core) await() {
+	o := c.s.Outage
+	var ids []string
+	for _, b := range o.Before {
+		if o.Doing == Stop || slices.Contains(c.r.Stages[o.Stage].Shed, b.Name) {
+			ids = append(ids, b.ID)
+		}
+	}
+	if len(ids) == 0 {
+		o.OK = true
+		return
+	}
+	c.emit(Effect{Kind: DoAwait, Nodes: ids, Reason: "a node is stopped only after its services"})
+}
+
+// idle makes the shed nodes draw less: halted where the stage says that they
+// stay off, else with nothing running.
+func (c *core) idle() {
+	o := c.s.Outage
+	st := c.r.Stages[o.Stage]
+	for _, name := range st.Shed {
+		if o.Runs[name].State != Up || c.pending(name) {
+			continue
+		}
+		if st.By == "halt" && st.StayOff {
+			c.emit(Effect{Kind: DoHalt, Node: name, Reason: fmt.Sprintf("stage %q sheds it for good", st.Name)})
+		} else {
+			c.emit(Effect{Kind: DoClear, Node: name, Reason: fmt.Sprintf("stage %q leaves it idle", st.Name)})
+		}
+	}
+}
+
+func (c *core) stopNodes() {
+	o := c.s.Outage
+	for _, n := range c.r.Nodes {
+		if n.UPSHost || c.pending(n.Name) {
+			continue
+		}
+		if s := o.Runs[n.Name].State; s != Up && s != Idle {
+			continue
+		}
+		if c.mode(n) == Halted {
+			o.Halts = true
+			c.emit(Effect{Kind: DoHalt, Node: n.Name, Reason: "the battery is at its end; the UPS's power cycle wakes it"})
+		} else {
+			c.park(n, "the battery is at its end; parked it can still start again by itself")
+		}
+	}
+}
+
+// park orders a park whose longest time outlasts whatever is still coming.
+func (c *core) park(n NodeRules, why string) {
+	o, b := c.s.Outage, c.r.Budgets
+	longest := c.r.ParkLongest
+	switch {
+	case o.CutAt > c.s.Now:
+		longest = o.CutAt - c.s.Now + AfterCut
+	case c.r.UPS.Cut && o.CutAt == 0:
+		longest = min(longest, c.nodesBudget()+b.Swarm+c.cutDelay()+b.Park+AfterCut)
+	}
+	c.emit(Effect{Kind: DoPark, Node: n.Name, Delay: longest, Reason: why})
+}
+
+// AfterCut is how long after the outlets should have gone off a node with power
+// takes it that they will not (invariant 6).
+const AfterCut = 120 * time.Second
+
+// cutDelay leaves the UPS host its time to park, in whole steps of the device.
+func (c *core) cutDelay() time.Duration {
+	d := 15 * time.Second
+	if _, ok := c.host(); ok {
+		d = c.r.Budgets.Park + 15*time.Second
+	}
+	if step := c.r.UPS.DelayStep; step > 0 {
+		d = (d + step - 1) / step * step
+	}
+	return d
+}
+
+func (c *core) cutReason() string {
+	if c.s.Seen.UPS.Power == OnMains {
+		return "mains is back, but halted nodes start only by a power cycle"
+	}
+	return "so that every node starts again when mains is back"
+}
+
+func (c *core) pending(node string) bool {
+	return slices.ContainsFunc(c.s.Outage.Pending, func(p Pending) bool { return p.Node == node })
+}
+
+// complete is whether nothing of the step is left to do.
+func (c *core) complete() bool {
+	o := c.s.Outage
+	switch o.Step {
+	case StepIdle:
+		return !slices.ContainsFunc(c.r.Stages[o.Stage].Shed, func(n string) bool {
+			s := o.Runs[n].State
+			return s == Up || s == Halting
+		})
+	case StepNodes:
+		return !slices.ContainsFunc(c.r.Nodes, func(n NodeRules) bool {
+			return !n.UPSHost && !down(o.Runs[n.Name].State)
+		})
+	case StepHost:
+		h, ok := c.host()
+		return !ok || down(o.Runs[h.Name].State)
+	}
+	return o.OK
+}
+
+func down(s RunState) bool { return s == Halted || s == Parked || s == Missed }
+
+// overdue gives up on what the step still lacks, and says so.
+func (c *core) overdue() {
+	o := c.s.Outage
+	c.cancelPending()
+	missed := func(name string) {
+		o.Runs[name] = Run{State: Missed, BootID: c.s.Seen.Nodes[name].BootID}
+		o.Unclean = append(o.Unclean, name)
+		c.tell("step_failed", "critical", name, name+" did not stop in its time"+because(o.Why)+"; going on without it.")
+	}
+	switch o.Step {
+	case StepNodes, StepHost, StepIdle:
+		for _, n := range c.r.Nodes {
+			mine := o.Step == StepHost && n.UPSHost || o.Step == StepNodes && !n.UPSHost ||
+				o.Step == StepIdle && slices.Contains(c.r.Stages[o.Stage].Shed, n.Name)
+			s := o.Runs[n.Name].State
+			if mine && !down(s) && s != Idle {
+				missed(n.Name)
+			}
+		}
+	case StepCut:
+		c.tell("step_failed", "critical", "", "The UPS did not take the order to switch its outlets off"+because(o.Why)+".")
+	default:
+		c.tell("step_failed", "warning", "", fmt.Sprintf("The step %q took longer than its time%s; going on.", o.Step, because(o.Why)))
+	}
+}
+
+func because(why string) string {
+	if why == "" {
+		return ""
+	}
+	return " (" + why + ")"
+}
+
+// settle takes a node that was told to halt and is gone for long enough as off.
+func (c *core) settle() {
+	o := c.s.Outage
+	for _, n := range c.r.Nodes {
+		run, seen := o.Runs[n.Name], c.s.Seen.Nodes[n.Name]
+		if run.State == Halting && !seen.Connected && c.s.Now-seen.Since >= Settle {
+			run.State = Halted
+			o.Runs[n.Name] = run
+			c.tell("node_stopped", "info", n.Name, n.Name+" is off.")
+		}
+	}
+}
+
+// next goes to the step after the one that ended.
+func (c *core) next() {
+	o := c.s.Outage
+	switch o.Step {
+	case StepSnapshot:
+		if o.Doing == Shed {
+			c.enter(StepDrain)
+		} else {
+			c.enter(StepPause)
+		}
+	case StepPause:
+		c.enter(StepDrain)
+	case StepDrain:
+		c.enter(StepAwait)
+	case StepAwait:
+		if o.Doing == Shed {
+			c.enter(StepIdle)
+			return
+		}
+		c.commit()
+	case StepIdle:
+		o.Doing, o.Step = Nothing, ""
+	case StepNodes:
+		if c.r.UPS.Cut {
+			c.enter(StepCut)
+			return
+		}
+		c.goDark()
+	case StepCut:
+		if c.s.Phase == Dark {
+			o.Step = ""
+			return
+		}
+		c.goDark()
+	case StepHost:
+		o.Step = ""
+	default:
+		c.nextRestoring()
+	}
+}
+
+func (c *core) result(w Result) {
+	o := c.s.Outage
+	if o == nil {
+		return
+	}
+	i := slices.IndexFunc(o.Pending, func(p Pending) bool { return p.ID == w.ID })
+	if i < 0 {
+		return // of an effect that nobody waits for any more
+	}
+	p := o.Pending[i]
+	o.Pending = slices.Delete(o.Pending, i, i+1)
+	seen := c.s.Seen.Nodes[p.Node]
+	if w.Outcome != Done {
+		if p.Kind == DoHalt && w.Outcome == Lost && !seen.Connected {
+			o.Runs[p.Node] = Run{State: Halting, BootID: seen.BootID}
+			return
+		}
+		o.Why = w.Text
+		o.RetryAt = c.s.Now + RetryAfter
+		return
+	}
+	switch p.Kind {
+	case DoHalt:
+		o.Runs[p.Node] = Run{State: Halting, BootID: seen.BootID}
+	case DoPark:
+		o.Runs[p.Node] = Run{State: Parked, BootID: seen.BootID}
+		c.tell("node_stopped", "info", p.Node, p.Node+" is parked: as safe as off, and able to start again.")
+	case DoReboot:
+		o.Runs[p.Node] = Run{State: Booting, BootID: seen.BootID}
+	case DoClear:
+		o.Runs[p.Node] = Run{State: Idle, BootID: seen.BootID}
+	case DoCut:
+		o.OK, o.Cut, o.CutAt = true, true, c.s.Now+w.Delay
+		c.tell("cut_armed", "critical", "", fmt.Sprintf("The UPS switches its outlets off in %s, and on again with mains.", Short(w.Delay)))
+	default:
+		o.OK = true
+	}
+}

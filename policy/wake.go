@@ -1,0 +1,100 @@
+package policy
+
+import "time"
+
+// Wake is when Step wants a [Tick] if nothing else happens before, and false if
+// no tick would change anything. It is always after s.Now.
+func Wake(r Rules, s State) (time.Duration, bool) {
+	c := core{r: r, s: s.Clone()}
+	w := waker{now: s.Now}
+	switch s.Phase {
+	case Riding, Shedding, Stopping:
+		c.wakeAbortable(&w)
+	case Committed, Dark:
+		c.wakeCommitted(&w)
+	case Recovering:
+		c.wakeRecovering(&w)
+	}
+	return w.at, w.set
+}
+
+// A waker keeps the earliest of the times it is offered that lie ahead.
+type waker struct {
+	now, at time.Duration
+	set     bool
+}
+
+func (w *waker) offer(at time.Duration) {
+	if at > w.now && (!w.set || at < w.at) {
+		w.at, w.set = at, true
+	}
+}
+
+func (c *core) wakeAbortable(w *waker) {
+	o, u := c.s.Outage, c.s.Seen.UPS
+	if u.Power == OnMains {
+		w.offer(u.Since + c.r.StableFor)
+		return
+	}
+	ride := c.s.Now + c.r.RideThrough - c.s.spell()
+	w.offer(ride)
+	left := TimeToEmpty(c.r, c.s).Left
+	for i, st := range c.r.Stages {
+		last := i == len(c.r.Stages)-1
+		if o.Stages[i] != "" || (!last && o.Doing != Nothing) {
+			continue
+		}
+		if st.OnBattery > 0 {
+			w.offer(max(ride, c.s.Now+st.OnBattery-c.s.spell()))
+		}
+		if st.Runtime > 0 {
+			w.offer(max(ride, c.s.Now+left-st.Runtime))
+		}
+		if last {
+			w.offer(max(ride, c.s.Now+left-c.need()-c.r.Reserve))
+		}
+	}
+	c.wakeStep(w)
+}
+
+// wakeStep offers the times of the step that runs.
+func (c *core) wakeStep(w *waker) {
+	o := c.s.Outage
+	if o.Step == "" {
+		return
+	}
+	w.offer(o.Deadline)
+	w.offer(o.RetryAt)
+	for _, n := range c.r.Nodes {
+		if seen := c.s.Seen.Nodes[n.Name]; o.Runs[n.Name].State == Halting && !seen.Connected {
+			w.offer(seen.Since + Settle)
+		}
+	}
+}
+
+func (c *core) wakeCommitted(w *waker) {
+	o, u := c.s.Outage, c.s.Seen.UPS
+	c.wakeStep(w)
+	w.offer(o.RetryAt)
+	if u.Power == OnMains {
+		w.offer(u.Since + c.r.StableFor)
+		if o.CutAt > 0 {
+			w.offer(o.CutAt)
+			w.offer(o.CutAt + AfterCut)
+		}
+	}
+}
+
+func (c *core) wakeRecovering(w *waker) {
+	o, u := c.s.Outage, c.s.Seen.UPS
+	if o.Step != StepWait {
+		c.wakeStep(w)
+		return
+	}
+	if u.Power == OnMains {
+		w.offer(u.Since + c.r.StableFor)
+		if u.Charge == nil {
+			w.offer(u.Since + c.r.UnknownChargeWait)
+		}
+	}
+}
