@@ -136,6 +136,21 @@ func (c *core) change(nodes []SwarmNode, to, why string) {
 	c.emit(Effect{Kind: DoChange, Changes: changes, Reason: why})
 }
 
+// changed takes what was done into the picture of the Swarm, until the next
+// snapshot shows it.
+func (c *core) changed() {
+	to := map[StepName]string{StepPause: "pause", StepDrain: "drain"}[c.s.Outage.Step]
+	if to == "" {
+		return
+	}
+	nodes := c.inStage("active", "pause")
+	for i, n := range c.s.Seen.Swarm.Nodes {
+		if slices.Contains(nodes, n) {
+			c.s.Seen.Swarm.Nodes[i].Availability = to
+		}
+	}
+}
+
 func (c *core) await() {
 	o := c.s.Outage
 	var ids []string
@@ -366,6 +381,9 @@ func (c *core) result(w Result) {
 		o.Runs[p.Node] = Run{State: Booting, BootID: seen.BootID}
 	case DoClear:
 		o.Runs[p.Node] = Run{State: Idle, BootID: seen.BootID}
+	case DoChange:
+		o.OK = true
+		c.changed()
 	case DoCut:
 		o.OK, o.Cut, o.CutAt = true, true, c.s.Now+w.Delay
 		c.tell("cut_armed", "critical", "", fmt.Sprintf("The UPS switches its outlets off in %s, and on again with mains.", Short(w.Delay)))
