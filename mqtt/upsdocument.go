@@ -17,7 +17,7 @@ type upsDoc struct {
 
 	Status          *string `json:"status"`      // in words, as Home Assistant's own NUT integration shows it
 	StatusData      *string `json:"status_data"` // NUT's tokens
-	Alarms          string  `json:"alarms"`
+	Alarms          *string `json:"alarms"`
 	OnBattery       *bool   `json:"on_battery"`
 	LowBattery      *bool   `json:"low_battery"`
 	ReplaceBattery  *bool   `json:"replace_battery"`
@@ -62,7 +62,7 @@ func newUPSDoc(u rack.UPS) upsDoc {
 	f := u.Fact
 	return upsDoc{
 		Name: u.Name, Driver: u.Driver, Feeds: list(u.Feeds), Contact: u.Contact,
-		Status: statusWords(f.Status()), StatusData: text(f.Status()), Alarms: alarms(f),
+		Status: statusWords(f.Status()), StatusData: text(f.Status()), Alarms: alarms(u),
 		OnBattery: f.OnBattery, LowBattery: f.LowBattery, ReplaceBattery: f.ReplaceBattery, Overload: f.Overload,
 		ShutdownPending: f.ShutdownPending, TestInProgress: f.TestInProgress,
 		BatteryCharge: number(f.Charge, 1), BatteryChargeLow: number(f.ChargeLow, 1), BatteryChargeWarning: number(f.ChargeWarning, 1),
@@ -116,8 +116,12 @@ func chargerStatus(f drivers.UPS) *string {
 	return nil
 }
 
-// alarms is what the UPS complains of, in words.
-func alarms(f drivers.UPS) string {
+// alarms is what the UPS complains of, in words; null before its first reading.
+func alarms(u rack.UPS) *string {
+	if !u.Known {
+		return nil
+	}
+	f := u.Fact
 	var said []string
 	for _, a := range []struct {
 		set  *bool
@@ -128,7 +132,7 @@ func alarms(f drivers.UPS) string {
 		}
 	}
 	if len(said) == 0 {
-		return "none"
+		return text("none")
 	}
-	return strings.Join(said, ", ")
+	return text(strings.Join(said, ", "))
 }
