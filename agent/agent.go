@@ -1,0 +1,326 @@
+// Package agent is what runs on each node: its sensors, its orders, and what it
+// does by itself when it hears no more.
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"lastwatt/clock"
+	"lastwatt/drivers"
+	"lastwatt/link"
+	"lastwatt/swarm"
+)
+
+// A Machine is the computer that the agent runs on. Each method returns once the
+// system took the order, or says why it did not; it may be called again.
+type Machine interface {
+	// Halt powers the machine off.
+	Halt(ctx context.Context) error
+	// Park brings it to where power may go at any moment: containers and
+	// engine stopped, everything on disk, file systems read-only. Before
+	// that it arms a timer that starts the machine again after longest.
+	Park(ctx context.Context, longest time.Duration) error
+	// Reboot starts a machine again, also a parked one.
+	Reboot(ctx context.Context) error
+}
+
+// Config is what an agent is made of.
+type Config struct {
+	Node    string
+	BootID  string
+	Model   string
+	Machine Machine
+	Engine  swarm.Engine // nil: there is none
+	Sensors []drivers.Driver
+	Clock   clock.Clock
+	Log     *slog.Logger
+}
+
+// An Agent is one node's. It is the [link.Listener] of the connection; Run and
+// the connection run at the same time.
+type Agent struct {
+	c    Config
+	kick chan struct{}
+
+	mu     sync.Mutex
+	lease  link.Lease
+	heard  time.Time // when the lease came
+	parked bool
+	orders map[string]*order
+	recent []string // ids of orders, oldest first
+	work   sync.WaitGroup
+	ended  bool
+}
+
+// An order runs or has run. The same order said again joins it.
+type order struct {
+	result *link.Result
+	wait   []func(link.Result)
+}
+
+// keepOrders is how many results are kept for orders that are said again.
+const keepOrders = 100
+
+// parkTime bounds the parking that an agent does by itself.
+const parkTime = 2 * time.Minute
+
+// New makes an agent.
+func New(c Config) *Agent {
+	return &Agent{c: c, kick: make(chan struct{}, 1), orders: map[string]*order{}}
+}
+
+// Self implements [link.Listener].
+func (a *Agent) Self() link.Peer {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return link.Peer{Node: a.c.Node, BootID: a.c.BootID, Parked: a.parked, Model: a.c.Model, Engine: a.c.Engine != nil}
+}
+
+// Leased implements [link.Listener].
+func (a *Agent) Leased(l link.Lease) {
+	a.mu.Lock()
+	changed := a.lease.Power != l.Power || a.lease.Phase != l.Phase
+	a.lease, a.heard = l, a.c.Clock.Now()
+	a.mu.Unlock()
+	if changed {
+		a.c.Log.Info("lease", "power", l.Power, "phase", l.Phase, "outage", l.Outage, "park_after", l.ParkAfter)
+	}
+	select {
+	case a.kick <- struct{}{}:
+	default:
+	}
+}
+
+// Run keeps the lease and runs the sensors until ctx ends, and waits for the
+// orders that were begun. report takes their readings.
+func (a *Agent) Run(ctx context.Context, report func(drivers.Reading)) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var sensors sync.WaitGroup
+	for _, s := range a.c.Sensors {
+		sensors.Go(func() { a.sense(ctx, s, report) })
+	}
+	defer func() {
+		cancel()
+		sensors.Wait()
+		a.mu.Lock()
+		a.ended = true
+		a.mu.Unlock()
+		a.work.Wait()
+	}()
+	for {
+		a.keep(ctx)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-a.kick:
+		case <-a.c.Clock.After(a.untilSilent()):
+		}
+	}
+}
+
+// untilSilent is how long until the lease runs out.
+func (a *Agent) untilSilent() time.Duration {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.lease.ParkAfter <= 0 || a.parked {
+		return time.Minute
+	}
+	return max(0, a.lease.ParkAfter-a.c.Clock.Now().Sub(a.heard))
+}
+
+// keep does what the lease says: a parked node starts again when it is released,
+// and a node that heard nothing for too long on battery parks by itself. On
+// mains silence means nothing: a dead controller stops no node.
+func (a *Agent) keep(ctx context.Context) {
+	a.mu.Lock()
+	l, parked := a.lease, a.parked
+	silent := l.ParkAfter > 0 && a.c.Clock.Now().Sub(a.heard) >= l.ParkAfter
+	a.mu.Unlock()
+	switch {
+	case parked && l.Release:
+		a.c.Log.Info("released: starting again")
+		if err := a.c.Machine.Reboot(ctx); err != nil {
+			a.c.Log.Error("parked, but cannot start again", "err", err)
+		}
+	case silent && !parked:
+		a.c.Log.Warn("nothing heard from the controller on battery: parking", "for", l.ParkAfter)
+		ctx, cancel := context.WithTimeout(ctx, parkTime)
+		defer cancel()
+		if err := a.park(ctx, l.ParkLongest); err != nil {
+			a.c.Log.Error("not parked", "err", err)
+			a.mu.Lock()
+			a.heard = a.c.Clock.Now() // try again after another silence
+			a.mu.Unlock()
+		}
+	}
+}
+
+// Ordered implements [link.Listener].
+func (a *Agent) Ordered(ctx context.Context, o link.Order, done func(link.Result)) {
+	a.mu.Lock()
+	if have := a.orders[o.ID]; have != nil {
+		if have.result == nil {
+			have.wait = append(have.wait, done)
+			a.mu.Unlock()
+			return
+		}
+		a.mu.Unlock()
+		done(*have.result)
+		return
+	}
+	if a.ended {
+		a.mu.Unlock()
+		done(link.Result{Err: "the agent is stopping"})
+		return
+	}
+	run := &order{wait: []func(link.Result){done}}
+	a.orders[o.ID] = run
+	a.recent = append(a.recent, o.ID)
+	if len(a.recent) > keepOrders {
+		delete(a.orders, a.recent[0])
+		a.recent = a.recent[1:]
+	}
+	a.work.Go(func() { a.carryOut(ctx, o, run) })
+	a.mu.Unlock()
+}
+
+func (a *Agent) carryOut(ctx context.Context, o link.Order, run *order) {
+	quiet := o.Verb == link.SwarmSnapshot
+	if !quiet {
+		a.c.Log.Info("order", "verb", o.Verb, "order", o.ID, "outage", o.Outage, "reason", o.Reason)
+	}
+	data, err := a.do(ctx, o)
+	r := link.Result{ID: o.ID, Data: data}
+	if err != nil {
+		r.Err = err.Error()
+		a.c.Log.Warn("order not done", "verb", o.Verb, "order", o.ID, "err", err)
+	}
+	a.mu.Lock()
+	run.result = &r
+	if err != nil || quiet {
+		delete(a.orders, o.ID) // said again, it is tried again
+	}
+	wait := run.wait
+	a.mu.Unlock()
+	for _, done := range wait {
+		done(r)
+	}
+}
+
+func (a *Agent) do(ctx context.Context, o link.Order) (json.RawMessage, error) {
+	switch o.Verb {
+	case link.HaltNode:
+		a.clear(ctx)
+		return nil, a.c.Machine.Halt(ctx)
+	case link.ParkNode:
+		var args link.ParkArgs
+		if err := json.Unmarshal(o.Args, &args); err != nil {
+			return nil, fmt.Errorf("%s: %w", o.Verb, err)
+		}
+		return nil, a.park(ctx, time.Duration(args.LongestMS)*time.Millisecond)
+	case link.RebootNode:
+		return nil, a.c.Machine.Reboot(ctx)
+	}
+	if a.c.Engine == nil {
+		if o.Verb == link.SwarmSnapshot {
+			return json.Marshal(swarm.Snapshot{Role: "none"})
+		}
+		return nil, errors.New("this node has no container engine")
+	}
+	return a.engine(ctx, o)
+}
+
+func (a *Agent) engine(ctx context.Context, o link.Order) (json.RawMessage, error) {
+	switch o.Verb {
+	case link.StopContainers:
+		n, err := a.c.Engine.StopContainers(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return json.Marshal(n)
+	case link.SwarmSnapshot:
+		s, err := a.c.Engine.Snapshot(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return json.Marshal(s)
+	case link.SwarmChange:
+		var changes []swarm.Change
+		if err := json.Unmarshal(o.Args, &changes); err != nil {
+			return nil, fmt.Errorf("%s: %w", o.Verb, err)
+		}
+		return nil, a.c.Engine.Change(ctx, changes)
+	case link.SwarmDrained:
+		var ids []string
+		if err := json.Unmarshal(o.Args, &ids); err != nil {
+			return nil, fmt.Errorf("%s: %w", o.Verb, err)
+		}
+		left, err := a.c.Engine.AwaitDrained(ctx, ids)
+		if err != nil {
+			return nil, fmt.Errorf("%d tasks still run: %w", len(left), err)
+		}
+		return nil, nil
+	}
+	return nil, fmt.Errorf("unknown verb %q: this agent is older than its controller", o.Verb)
+}
+
+// clear stops what the drain left: jobs and containers that Swarm knows nothing
+// of. It takes half of the time at most, and never holds the halt up.
+func (a *Agent) clear(ctx context.Context) {
+	if a.c.Engine == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	if n, err := a.c.Engine.StopContainers(ctx); err != nil {
+		a.c.Log.Warn("containers not stopped; going on", "err", err)
+	} else if n > 0 {
+		a.c.Log.Info("containers stopped", "count", n)
+	}
+}
+
+func (a *Agent) park(ctx context.Context, longest time.Duration) error {
+	a.mu.Lock()
+	parked := a.parked
+	a.mu.Unlock()
+	if parked {
+		return nil
+	}
+	if longest <= 0 {
+		return errors.New("park: it needs a longest time")
+	}
+	a.clear(ctx)
+	if err := a.c.Machine.Park(ctx, longest); err != nil {
+		return err
+	}
+	a.mu.Lock()
+	a.parked = true
+	a.mu.Unlock()
+	a.c.Log.Info("parked", "longest", longest)
+	return nil
+}
+
+// sense keeps one sensor running.
+func (a *Agent) sense(ctx context.Context, d drivers.Driver, report func(drivers.Reading)) {
+	said := ""
+	for ctx.Err() == nil {
+		err := d.Run(ctx, report)
+		if ctx.Err() != nil {
+			return
+		}
+		if text := fmt.Sprint(err); text != said {
+			a.c.Log.Warn("sensor lost", "err", err)
+			said = text
+		}
+		select {
+		case <-ctx.Done():
+		case <-a.c.Clock.After(5 * time.Second):
+		}
+	}
+}

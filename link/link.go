@@ -1,0 +1,157 @@
+// Package link is the connection between controller and agent: its
+// certificates, its tokens, its frames.
+package link
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"lastwatt/drivers"
+)
+
+// Protocol is the version that both sides say in their greeting. One of
+// difference works; more is a health problem, and leases go on all the same.
+const Protocol = 1
+
+// Beat is how often an agent hears its lease.
+const Beat = 2 * time.Second
+
+// A Verb is what an order asks of an agent.
+type Verb string
+
+// The verbs. An agent does nothing else.
+const (
+	HaltNode       Verb = "node.halt"
+	ParkNode       Verb = "node.park"
+	RebootNode     Verb = "node.reboot"
+	StopContainers Verb = "engine.stop"
+	SwarmSnapshot  Verb = "swarm.snapshot" // the result's Data is a swarm.Snapshot
+	SwarmChange    Verb = "swarm.change"   // Args are a []swarm.Change
+	SwarmDrained   Verb = "swarm.drained"  // Args are the ids of nodes; it waits
+)
+
+// ParkArgs are the arguments of [ParkNode].
+type ParkArgs struct {
+	// LongestMS is after how many milliseconds the node starts again by
+	// itself.
+	LongestMS int64 `json:"longest_ms"`
+}
+
+// An Order is what the controller tells one agent to do now.
+type Order struct {
+	// ID names it: an order with the same ID is the same order, said again.
+	ID     string          `json:"id"`
+	Outage string          `json:"outage,omitempty"`
+	Verb   Verb            `json:"verb"`
+	Args   json.RawMessage `json:"args,omitempty"`
+	// Lifetime counts from receipt; after it the order is not begun, and
+	// what runs is given up.
+	Lifetime time.Duration `json:"lifetime_ns"`
+	Reason   string        `json:"reason"`
+}
+
+// A Result is what became of an order. An empty Err is success.
+type Result struct {
+	ID   string          `json:"id"`
+	Data json.RawMessage `json:"data,omitempty"`
+	Err  string          `json:"error,omitempty"`
+	// Refused: the agent did nothing, because the order was old, replayed,
+	// or not for it.
+	Refused bool `json:"refused,omitempty"`
+}
+
+// A Lease is what a node does by itself if it hears no more.
+type Lease struct {
+	Outage string `json:"outage,omitempty"`
+	Power  string `json:"power"` // mains, battery, unknown
+	Phase  string `json:"phase"`
+	// ParkAfter is the silence, counted from receipt, after which the node
+	// parks; 0 is never, and on mains it is always 0.
+	ParkAfter time.Duration `json:"park_after_ns,omitempty"`
+	// ParkLongest is how long the node then stays parked.
+	ParkLongest time.Duration `json:"park_longest_ns,omitempty"`
+	// Release lets a parked node start again.
+	Release bool `json:"release,omitempty"`
+}
+
+// A Peer is an agent that greeted the controller.
+type Peer struct {
+	Node     string `json:"node"`
+	BootID   string `json:"boot_id"`
+	Protocol int    `json:"protocol"`
+	Parked   bool   `json:"parked,omitempty"`
+	Model    string `json:"model,omitempty"`
+	Engine   bool   `json:"engine,omitempty"` // it has a container engine
+	Addr     string `json:"-"`
+}
+
+// Errors of [Server.Order].
+var (
+	// ErrNotConnected: the order was not sent.
+	ErrNotConnected = errors.New("no agent is connected")
+	// ErrLost: the connection ended before the result came; the order may
+	// have been carried out.
+	ErrLost = errors.New("the connection ended before the result came")
+)
+
+// A report is a reading on its way: its age instead of its time, since clocks
+// differ.
+type report struct {
+	Kind  string          `json:"kind"`
+	AgeMS int64           `json:"age_ms"`
+	Fact  json.RawMessage `json:"fact"`
+}
+
+func toReport(r drivers.Reading, now time.Time) (report, error) {
+	data, err := json.Marshal(r.Fact)
+	if err != nil {
+		return report{}, err
+	}
+	kind := ""
+	switch r.Fact.(type) {
+	case drivers.UPS:
+		kind = "ups"
+	case drivers.Fan:
+		kind = "fan"
+	case drivers.Rail:
+		kind = "rail"
+	case drivers.Meter:
+		kind = "meter"
+	case drivers.Node:
+		kind = "node"
+	default:
+		return report{}, fmt.Errorf("report: unknown fact %T", r.Fact)
+	}
+	return report{kind, max(0, now.Sub(r.At)).Milliseconds(), data}, nil
+}
+
+func (p report) reading(source string, now time.Time) (drivers.Reading, error) {
+	r := drivers.Reading{Source: source, At: now.Add(-time.Duration(p.AgeMS) * time.Millisecond)}
+	var err error
+	switch p.Kind {
+	case "ups":
+		r.Fact, err = decode[drivers.UPS](p.Fact)
+	case "fan":
+		r.Fact, err = decode[drivers.Fan](p.Fact)
+	case "rail":
+		r.Fact, err = decode[drivers.Rail](p.Fact)
+	case "meter":
+		r.Fact, err = decode[drivers.Meter](p.Fact)
+	case "node":
+		r.Fact, err = decode[drivers.Node](p.Fact)
+	default:
+		err = fmt.Errorf("unknown kind %q", p.Kind)
+	}
+	if err != nil {
+		return r, fmt.Errorf("report: %w", err)
+	}
+	return r, nil
+}
+
+func decode[T drivers.Fact](data []byte) (drivers.Fact, error) {
+	var v T
+	err := json.Unmarshal(data, &v)
+	return v, err
+}
