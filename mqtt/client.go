@@ -22,8 +22,9 @@ type Client struct {
 	events  chan rack.Event
 	dropped atomic.Int64 // events that found no room
 
-	heartbeat  time.Duration // the whole state is sent again
+	heartbeat  time.Duration // how often the whole state is sent again
 	birthDelay time.Duration // see [Client.session]
+	pause      time.Duration // before the second attempt to connect; then doubled
 }
 
 // eventRoom is how many events wait for a broker that is away: some outages.
@@ -40,6 +41,7 @@ func NewClient(c Config, log *slog.Logger) (*Client, error) {
 		newest: make(chan rack.Snapshot, 1), events: make(chan rack.Event, eventRoom),
 		heartbeat:  60 * time.Second,
 		birthDelay: 10 * time.Second,
+		pause:      time.Second,
 	}, nil
 }
 
@@ -67,12 +69,11 @@ func push[T any](c chan T, v T) (dropped int64) {
 	}
 }
 
-// The pauses between attempts to connect, doubled each time. A connection that
+// The pauses between attempts to connect grow to the longest. A connection that
 // lasted steady long begins them anew.
 const (
-	shortestPause = time.Second
-	longestPause  = 60 * time.Second
-	steady        = 30 * time.Second
+	longestPause = 60 * time.Second
+	steady       = 30 * time.Second
 )
 
 // Run connects, publishes, and connects again whenever it must, until ctx ends;
@@ -80,7 +81,7 @@ const (
 // whatever the broker does.
 func (c *Client) Run(ctx context.Context) error {
 	st := newState(c.cfg.options())
-	pause, said := shortestPause, ""
+	pause, said := c.pause, ""
 	for {
 		began := time.Now()
 		err := c.session(ctx, st, func() { said = "" })
@@ -92,7 +93,7 @@ func (c *Client) Run(ctx context.Context) error {
 			c.log.Warn("mqtt: no connection; it is tried again until it works", "broker", c.cfg.Broker, "err", err)
 		}
 		if time.Since(began) > steady {
-			pause = shortestPause
+			pause = c.pause
 		}
 		select {
 		case <-ctx.Done():

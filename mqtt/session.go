@@ -104,6 +104,7 @@ func (c *Client) session(ctx context.Context, st *state, connected func()) error
 		return err
 	}
 	st.forget()
+	c.takeNewest(st)
 	if err := b.bring(work, st); err != nil {
 		return err
 	}
