@@ -56,11 +56,20 @@ func deliver(ctx context.Context, u *url.URL, title, body string) error {
 	if err != nil {
 		return err
 	}
-	err = service.Send(body, &types.Params{types.TitleKey: title})
-	if errors.Is(err, format.ErrInvalidConfigKey) { // a service without titles
-		err = service.Send(title+"\n"+body, &types.Params{})
+	if !hasTitle(service, u) {
+		return service.Send(title+"\n"+body, &types.Params{})
 	}
-	return err
+	return service.Send(body, &types.Params{types.TitleKey: title})
+}
+
+// hasTitle is whether a service shows a title; one that does not may drop it
+// without a word.
+func hasTitle(service types.Service, u *url.URL) bool {
+	if strings.HasPrefix(u.Scheme, "generic") && !u.Query().Has("template") {
+		return false // it posts the bare message
+	}
+	_, err := format.GetConfigQueryResolver(format.GetServiceConfig(service)).Get(types.TitleKey)
+	return err == nil
 }
 
 // clientFor is an HTTP client whose requests end with ctx, which the library

@@ -58,15 +58,14 @@ func pauses() []time.Duration {
 
 // run tells events until ctx ends; work ends a little later.
 func (t *target) run(ctx, work context.Context) {
-	for {
+	for ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
-			t.lastWords(work)
-			return
 		case it := <-t.queue:
 			t.tell(ctx, work, it)
 		}
 	}
+	t.lastWords(work)
 }
 
 // tell tries until the event is told, too old, or ctx ends.
