@@ -1,0 +1,60 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"golang.org/x/sync/errgroup"
+
+	"lastwatt/agent"
+	"lastwatt/clock"
+	"lastwatt/config"
+	"lastwatt/drivers"
+	"lastwatt/link"
+	"lastwatt/swarm"
+)
+
+func agentCommand(ctx context.Context, e env, args []string) int {
+	f := flags(e, "agent")
+	path := f.String("config", config.DefaultAgentPath, "the agent's configuration")
+	if _, status := parse(f, args); status >= 0 {
+		return status
+	}
+	cfg, err := config.LoadAgent(*path)
+	if err != nil {
+		return fail(e, exitConfig, err)
+	}
+	log := slog.New(slog.NewTextHandler(e.err, nil))
+	clk := clock.Real()
+	board := agent.Board{Root: "/", Clock: clk}
+	c := agent.Config{Node: cfg.Node, BootID: clock.BootID(), Model: board.Model(), Clock: clk, Log: log, Sensors: []drivers.Driver{board},
+		Machine: agent.System{HaltCommands: cfg.Commands.Halt, ParkCommands: cfg.Commands.Park, RebootCommands: cfg.Commands.Reboot, TimerCommands: cfg.Commands.Timer}.Or(agent.DefaultSystem())}
+	if cfg.Docker != "none" {
+		if c.Engine, err = swarm.NewDocker(cfg.Docker, clk); err != nil {
+			return fail(e, exitConfig, err)
+		}
+	}
+	daemon.SdNotify(false, daemon.SdNotifyReady)
+	if err := runAgent(ctx, c, cfg.Controller, cfg.Dir); err != nil && !errors.Is(err, context.Canceled) {
+		return fail(e, exitFailed, err)
+	}
+	return exitOK
+}
+
+// runAgent runs an agent and its connection until ctx ends.
+func runAgent(ctx context.Context, c agent.Config, addr, dir string) error {
+	a := agent.New(c)
+	client := &link.Client{Addr: addr, Node: c.Node, Dir: dir, Agent: a, Clock: c.Clock, Log: c.Log}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return client.Run(ctx) })
+	g.Go(func() error {
+		return a.Run(ctx, func(r drivers.Reading) {
+			if err := client.Report(r); err != nil && !errors.Is(err, link.ErrNotConnected) {
+				c.Log.Debug("reading not sent", "err", err)
+			}
+		})
+	})
+	return g.Wait()
+}
