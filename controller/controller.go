@@ -77,8 +77,9 @@ type Config struct {
 
 // A Controller runs the decision loop. Make it with [New].
 type Controller struct {
-	c  Config
-	in chan any
+	c     Config
+	in    chan any
+	ended chan struct{} // closed when Run has ended: nobody takes from in any more
 
 	// What follows belongs to the loop.
 	base     time.Duration // what turns the clock's line into the controller's
@@ -124,7 +125,7 @@ func New(c Config) *Controller {
 		c.Wall = wall
 	}
 	ctl := &Controller{
-		c: c, in: make(chan any, 64),
+		c: c, in: make(chan any, 64), ended: make(chan struct{}),
 		ups: map[string]*rack.UPS{}, upsAt: map[string]time.Time{}, nodes: map[string]*rack.Node{},
 		problems: map[string]rack.Problem{}, cancels: map[string]context.CancelFunc{}, subs: map[chan struct{}]bool{},
 	}
@@ -178,8 +179,10 @@ type (
 	}
 )
 
-// Run runs the controller until ctx ends, and waits for all that it started.
+// Run runs the controller until ctx ends, and waits for all that it started. It
+// is called once.
 func (c *Controller) Run(ctx context.Context) error {
+	defer close(c.ended)
 	if err := c.resume(); err != nil {
 		return err
 	}
@@ -348,6 +351,7 @@ func (c *Controller) send(ctx context.Context, in any) {
 	select {
 	case c.in <- in:
 	case <-ctx.Done():
+	case <-c.ended:
 	}
 }
 
@@ -361,8 +365,13 @@ func (c *Controller) Operate(ctx context.Context, order, by string) error {
 		return err
 	case <-ctx.Done():
 		return ctx.Err()
+	case <-c.ended:
+		return errEnded
 	}
 }
+
+// errEnded is the answer of a controller that is being stopped.
+var errEnded = errors.New("the controller is stopping")
 
 // errNoManager is what becomes of an effect on the Swarm where no manager's
 // agent is connected.

@@ -15,15 +15,17 @@ import (
 
 // Connected, Lost and Report are [link.Handler]; they are called from the
 // link's goroutines.
-func (c *Controller) Connected(p link.Peer) { c.in <- peerIn{peer: p} }
+func (c *Controller) Connected(p link.Peer) { c.send(context.Background(), peerIn{peer: p}) }
 
 // Lost says that a node's connection ended.
 func (c *Controller) Lost(node string, err error) {
-	c.in <- peerIn{peer: link.Peer{Node: node}, lost: true, err: err}
+	c.send(context.Background(), peerIn{peer: link.Peer{Node: node}, lost: true, err: err})
 }
 
 // Report is what a node's sensors say.
-func (c *Controller) Report(node string, r drivers.Reading) { c.in <- reportIn{node, r} }
+func (c *Controller) Report(node string, r drivers.Reading) {
+	c.send(context.Background(), reportIn{node, r})
+}
 
 // take handles one thing that reached the loop.
 func (c *Controller) take(ctx context.Context, in any) {

@@ -146,12 +146,12 @@ func (s *Server) agent(ctx context.Context, w http.ResponseWriter, r *http.Reque
 	if _, err := fmt.Fprintf(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: %s\r\n\r\n", upgrade); err != nil {
 		return
 	}
-	if err := s.talk(ctx, name.CommonName, conn, buf.Reader); err != nil && ctx.Err() == nil {
+	if err := s.talk(ctx, name.CommonName, conn, buf.Reader); ctx.Err() == nil {
 		s.c.Log.Debug("agent connection ended", "node", name.CommonName, "err", err)
 	}
 }
 
-// talk is one connection, from the greeting to its end.
+// talk is one connection, from the greeting to its end, and why it ended.
 func (s *Server) talk(ctx context.Context, node string, conn net.Conn, r *bufio.Reader) error {
 	p := &peer{wire: &wire{conn: conn, r: r}, kick: make(chan struct{}, 1), gone: make(chan struct{}), waiting: map[string]chan Result{}}
 	nonce := newNonce()

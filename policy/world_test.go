@@ -47,7 +47,6 @@ type fataler interface{ Fatalf(string, ...any) }
 type machine struct {
 	on, parked bool
 	boot       int
-	off        string // clean or dirty
 	dirty      int
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+	bbolterrors "go.etcd.io/bbolt/errors"
 
 	"lastwatt/rack"
 )
@@ -58,7 +59,7 @@ func Open(path string) (*Store, error) {
 // damaged is whether the file is there and readable but no sound store.
 func damaged(path string, err error) bool {
 	switch err {
-	case bbolt.ErrInvalid, bbolt.ErrChecksum, bbolt.ErrVersionMismatch:
+	case bbolterrors.ErrInvalid, bbolterrors.ErrChecksum, bbolterrors.ErrVersionMismatch:
 		return true
 	}
 	info, statErr := os.Stat(path)

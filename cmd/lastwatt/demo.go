@@ -285,7 +285,7 @@ func (d *demoRun) flush() {
 		d.erase()
 		fmt.Fprintf(d.e.out, "%s  %s\n", clockTime(d.elapsed()), e.Text)
 	}
-	if !d.json && d.e.terminal {
+	if !d.json && d.e.live {
 		d.live()
 	}
 }

@@ -24,12 +24,12 @@ type machines struct {
 	cfg  config.Config
 	work sync.WaitGroup
 
-	mu      sync.Mutex
-	stops   map[string]func()
-	ctl     *controller.Controller
-	server  *link.Server
-	joined  map[string]bool
-	started bool
+	stops map[string]func() // owned by the goroutine that runs the rack
+
+	mu     sync.Mutex
+	ctl    *controller.Controller
+	server *link.Server
+	joined map[string]bool
 }
 
 // demoConfig is the configuration that the demo's controller reads.
@@ -92,12 +92,9 @@ func (m *machines) power(ctx context.Context, p sim.Power) {
 }
 
 func (m *machines) stop() {
-	m.mu.Lock()
 	for _, stop := range m.stops {
 		stop()
 	}
-	m.stops = map[string]func(){}
-	m.mu.Unlock()
 	m.work.Wait()
 }
 

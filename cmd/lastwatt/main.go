@@ -12,6 +12,8 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+
+	"golang.org/x/term"
 )
 
 // Exit statuses, as docs/cli.md documents them.
@@ -28,7 +30,8 @@ const (
 type env struct {
 	in       io.Reader
 	out, err io.Writer
-	terminal bool // in is a person's
+	asks     bool // a person answers at in
+	live     bool // a person watches out
 }
 
 // A command is one subcommand.
@@ -64,8 +67,7 @@ func main() {
 		<-ctx.Done()
 		stop()
 	}()
-	info, err := os.Stdin.Stat()
-	e := env{in: os.Stdin, out: os.Stdout, err: os.Stderr, terminal: err == nil && info.Mode()&os.ModeCharDevice != 0}
+	e := env{in: os.Stdin, out: os.Stdout, err: os.Stderr, asks: term.IsTerminal(int(os.Stdin.Fd())), live: term.IsTerminal(int(os.Stdout.Fd()))}
 	os.Exit(run(ctx, e, os.Args[1:]))
 }
 

@@ -60,7 +60,7 @@ func order(ctx context.Context, e env, socket, name, done string) int {
 
 // ask asks a person; without one the answer is no.
 func ask(e env, question string) bool {
-	if !e.terminal {
+	if !e.asks {
 		fmt.Fprintln(e.err, "lastwatt: nobody to ask: say --yes if it is meant")
 		return false
 	}
