@@ -258,7 +258,7 @@ func (d *demoRun) snapshot() (rack.Snapshot, bool) {
 	return c.Snapshot(), true
 }
 
-// tell takes a line of the story; it is called by the controller's loop.
+// tell takes a line of the story; the controller's loop calls it, and others.
 func (d *demoRun) tell(e rack.Event) {
 	d.mu.Lock()
 	d.events = append(d.events, e)
@@ -342,7 +342,10 @@ func (d *demoRun) say(text string) {
 	}
 }
 
-func (d *demoRun) mark(text string) { d.say(fmt.Sprintf("%s  *** %s", clockTime(d.elapsed()), text)) }
+// mark puts what the demo itself does among the events; any goroutine may call it.
+func (d *demoRun) mark(text string) {
+	d.tell(rack.Event{Kind: "demo", At: time.Now(), Severity: "info", Text: "*** " + text})
+}
 
 func (d *demoRun) hello() {
 	_, port, _ := net.SplitHostPort(d.broker)

@@ -66,11 +66,9 @@ func newMachines(d *demoRun) (*machines, error) {
 }
 
 // power starts what runs on a node whose system began to run, and kills what ran
-// on one that ceased to.
+// on one that ceased to. Only the goroutine that runs the rack calls it and stop.
 func (m *machines) power(ctx context.Context, p sim.Power) {
 	name := p.Node.Name()
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	if !p.Up {
 		if stop := m.stops[name]; stop != nil {
 			stop()
@@ -115,7 +113,7 @@ func (m *machines) runController(ctx context.Context, boot string) {
 	err := runController(ctx, m.cfg, h)
 	m.set(nil, nil)
 	if ctx.Err() == nil {
-		m.d.say("the controller ended: " + err.Error())
+		m.d.mark("The controller ended: " + err.Error())
 	}
 }
 
