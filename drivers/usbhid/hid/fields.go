@@ -9,11 +9,11 @@ import (
 // reportSize bits each, or padding if it has no usage.
 func (p *parser) data(t ReportType, n number) error {
 	r := p.report(Key{t, p.reportID})
-	if p.reportID == 0 {
-		p.withoutID = true
-	}
 	start := r.Bits
 	bits := uint64(p.reportSize) * uint64(p.reportNumber)
+	if p.reportID == 0 && bits > 0 {
+		p.withoutID = true
+	}
 	if uint64(start)+bits > maxReportBits {
 		return fmt.Errorf("%v is longer than %d bits", r.Key, maxReportBits)
 	}

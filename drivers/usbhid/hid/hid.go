@@ -21,11 +21,21 @@ func (u Usage) Page() uint16 { return uint16(u >> 16) }
 // ID returns the usage within its page.
 func (u Usage) ID() uint16 { return uint16(u) }
 
+// instances is a reserved page that stands in a [Field.Path] for the number of
+// a collection.
+const instances = 0x00ff
+
+// Instance returns the path element of a collection that is numbered n, 0 to
+// 127, as the outlets of a UPS are. It is written [n].
+func Instance(n int) Usage { return instances<<16 | Usage(n&0x7f) }
+
 // String returns the name of a Power Device or Battery System usage, and
 // page:id in hexadecimal of any other.
 func (u Usage) String() string {
 	name := ""
 	switch {
+	case u.Page() == instances:
+		return fmt.Sprintf("[%d]", u.ID())
 	case u.ID() > 0xff:
 	case u.Page() == 0x84:
 		name = powerDeviceNames()[u.ID()]
@@ -89,7 +99,8 @@ type Field struct {
 	// report's id byte; Size is 1 to 64 bits.
 	Offset, Size uint32
 	// Path is the usages of the collections around the field, the outermost
-	// first, and then the field's own (absent in an array).
+	// first, each followed by its [Instance] if it is numbered, and then the
+	// field's own (absent in an array).
 	Path []Usage
 	// Index counts the fields of one report type that have the same Path.
 	Index int

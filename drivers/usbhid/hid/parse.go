@@ -44,8 +44,8 @@ func Parse(data []byte) (*Descriptor, error) {
 		at += n
 	}
 	switch {
-	case len(p.path) > 0:
-		return nil, fmt.Errorf("report descriptor ends within %d collections", len(p.path))
+	case len(p.around) > 0:
+		return nil, fmt.Errorf("report descriptor ends within %d collections", len(p.around))
 	case len(p.pushed) > 0:
 		return nil, fmt.Errorf("report descriptor ends with %d pushes not popped", len(p.pushed))
 	case p.descriptor.IDs && p.withoutID:
@@ -65,7 +65,8 @@ type parser struct {
 	globals
 	pushed []globals
 	locals
-	path []Usage
+	path   []Usage
+	around []int // the open collections: where each begins in path
 }
 
 // globals hold until changed; Push saves them.
@@ -172,23 +173,35 @@ func (p *parser) main(tag byte, n number) (known bool, err error) {
 	case 0xb:
 		return true, p.data(Feature, n)
 	case 0xa:
-		if len(p.path) == maxDepth {
-			return true, fmt.Errorf("collections are nested deeper than %d", maxDepth)
-		}
-		u := p.ranges().At(0)
-		if len(p.path) == 0 {
-			p.descriptor.Applications = append(p.descriptor.Applications, u)
-		}
-		p.path = append(p.path, u)
-		return true, nil
+		return true, p.begin(n)
 	case 0xc:
-		if len(p.path) == 0 {
+		if len(p.around) == 0 {
 			return true, fmt.Errorf("end of a collection that was not begun")
 		}
-		p.path = p.path[:len(p.path)-1]
+		p.path = p.path[:p.around[len(p.around)-1]]
+		p.around = p.around[:len(p.around)-1]
 		return true, nil
 	}
 	return false, nil
+}
+
+// begin opens a collection. UPSes with outlets number them in the types of
+// collection that are left to vendors, 0x80 and up; the number becomes a part
+// of the path, or else all outlets had the same one.
+func (p *parser) begin(n number) error {
+	if len(p.around) == maxDepth {
+		return fmt.Errorf("collections are nested deeper than %d", maxDepth)
+	}
+	u := p.ranges().At(0)
+	if len(p.around) == 0 {
+		p.descriptor.Applications = append(p.descriptor.Applications, u)
+	}
+	p.around = append(p.around, len(p.path))
+	p.path = append(p.path, u)
+	if n.unsigned >= 0x80 && n.unsigned <= 0xff {
+		p.path = append(p.path, Instance(int(n.unsigned)-0x80))
+	}
+	return nil
 }
 
 // bindPage gives short usages the page that holds at the main item (HID 1.11,
