@@ -78,11 +78,13 @@ func line(f *hid.Field) string {
 }
 
 func TestCapturedDevicesReadAsAnotherDecoderReadsThem(t *testing.T) {
+	// It marks an empty physical range and a corrected maximum.
+	other := strings.NewReplacer("phys=0..0", "phys=-", "(assumed)", "")
 	for name, data := range devices(t) {
 		t.Run(name, func(t *testing.T) {
 			want := map[string]int{}
 			for _, l := range lines(t, "../testdata/devices/"+name+".fields.txt") {
-				want[strings.ReplaceAll(strings.Join(strings.Fields(l), " "), "phys=0..0", "phys=-")]++
+				want[other.Replace(strings.Join(strings.Fields(l), " "))]++
 			}
 			for _, r := range parse(t, data).Reports {
 				for _, f := range r.Fields {
