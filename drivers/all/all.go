@@ -4,9 +4,11 @@ package all
 import (
 	"lastwatt/drivers"
 	"lastwatt/drivers/sim"
+	"lastwatt/drivers/usbhid"
 )
 
-// Kinds returns every driver, by the name that the configuration uses.
+// Kinds returns every driver, by the name that the configuration uses. Call it
+// once: drivers of one kind share what there should be one of in a process.
 func Kinds() []drivers.Kind {
-	return []drivers.Kind{sim.Kind()}
+	return []drivers.Kind{usbhid.Kind(), sim.Kind()}
 }

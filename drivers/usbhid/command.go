@@ -1,0 +1,179 @@
+package usbhid
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"lastwatt/drivers"
+	"lastwatt/drivers/usbhid/hid"
+)
+
+// testDeep is NUT's name of the long battery test.
+const testDeep drivers.CommandName = "test.battery.start.deep"
+
+// settle is what devices need between two writes: NUT's figure, without which
+// CyberPower's take only the second.
+const settle = 125 * time.Millisecond
+
+type order struct {
+	ctx     context.Context
+	command drivers.Command
+	answer  chan answer // of capacity 1
+}
+
+type answer struct {
+	drivers.Answer
+	err error
+}
+
+// obey carries an order out and answers it. Its own error is that the device
+// must be closed.
+func (s *session) obey(o order) error {
+	delay, err := s.do(o.ctx, o.command)
+	if err != nil {
+		err = fmt.Errorf("order %q to %v: %w", o.command.Name, s.info, err)
+	}
+	o.answer <- answer{drivers.Answer{Delay: delay}, err}
+	return s.look()
+}
+
+func (s *session) do(ctx context.Context, c drivers.Command) (time.Duration, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	switch c.Name {
+	case drivers.BeeperDisable:
+		return 0, s.set(beeper, 1)
+	case drivers.BeeperEnable:
+		return 0, s.set(beeper, 2)
+	case drivers.BeeperMute:
+		return 0, s.set(beeper, 3)
+	case drivers.TestQuick:
+		return 0, s.write(test, 1)
+	case testDeep:
+		return 0, s.write(test, 2)
+	case drivers.TestStop:
+		return 0, s.write(test, 3)
+	case drivers.ShutdownReturn:
+		return s.cut(ctx, c.Delay, 0)
+	case drivers.ShutdownStayoff:
+		return s.cut(ctx, c.Delay, -1)
+	case drivers.ShutdownStop:
+		if _, _, err := s.delays(); err != nil {
+			return 0, err
+		}
+		return 0, s.set(delayShutdown, -1)
+	}
+	return 0, drivers.ErrUnsupported
+}
+
+// delays returns the two fields of a cut. Only CyberPower's, below UPS.Output,
+// are known to do what this driver promises.
+func (s *session) delays() (shutdown, startup *hid.Field, err error) {
+	shutdown, startup = s.model.feature[delayShutdown], s.model.feature[delayStartup]
+	for _, f := range []*hid.Field{shutdown, startup} {
+		if f == nil || !strings.HasPrefix(f.Name(), "UPS.Output.") || !f.Signed() {
+			return nil, nil, drivers.ErrUnsupported
+		}
+	}
+	return shutdown, startup, nil
+}
+
+// cut arms the countdown that switches the outlets off. start is what the
+// device is to do when mains is back: 0 is on again with mains, -1 stays off
+// (above 0, outlets come on with or without mains).
+func (s *session) cut(ctx context.Context, delay time.Duration, start int64) (time.Duration, error) {
+	f, startup, err := s.delays()
+	if err != nil {
+		return 0, err
+	}
+	// A count of 0 means "now": a delay is rounded up to the device's step
+	// and is never less than one.
+	count := max(1, int64(math.Ceil(f.Logical(delay.Seconds())-1e-9)))
+	if f.Limited() && count > f.LogicalMax {
+		return 0, fmt.Errorf("delay %v is too long: at most %v", delay, seconds(f.Physical(f.LogicalMax)))
+	}
+	if err := s.set(delayStartup, start); err != nil {
+		return 0, err
+	}
+	select {
+	case <-time.After(settle):
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+	if err := s.set(delayShutdown, count); err != nil {
+		return 0, err
+	}
+	// The start delay once more: some devices change it with the other.
+	if got, err := s.current(delayStartup); err != nil {
+		return 0, err
+	} else if got != start {
+		return 0, mismatch(startup, start, got)
+	}
+	return seconds(f.Physical(count)), nil
+}
+
+func seconds(s float64) time.Duration { return time.Duration(math.Round(s)) * time.Second }
+
+// set writes a field and reads it back.
+func (s *session) set(q quantity, raw int64) error {
+	if err := s.write(q, raw); err != nil {
+		return err
+	}
+	got, err := s.current(q)
+	if err != nil {
+		return fmt.Errorf("read back: %w", err)
+	}
+	if got != raw {
+		return mismatch(s.model.feature[q], raw, got)
+	}
+	return nil
+}
+
+func mismatch(f *hid.Field, want, got int64) error {
+	return fmt.Errorf("%s: wrote %d (%v), and the device holds %d (%v)",
+		f.Name(), want, f.Physical(want), got, f.Physical(got))
+}
+
+// write changes one field of a report and leaves its neighbours as the device
+// has them now.
+func (s *session) write(q quantity, raw int64) error {
+	f := s.model.feature[q]
+	if f == nil {
+		return drivers.ErrUnsupported
+	}
+	r := s.model.descriptor.Report(f.Report)
+	wire, err := s.get(r)
+	if err != nil {
+		return fmt.Errorf("read %v: %w", f.Report, err)
+	}
+	payload, err := s.model.descriptor.Payload(f.Report, wire)
+	if err != nil {
+		return err
+	}
+	if len(payload) < r.Bytes() {
+		return fmt.Errorf("%v has %d of %d bytes: not written, or the rest would be lost", f.Report, len(payload), r.Bytes())
+	}
+	if err := f.Insert(payload, raw); err != nil {
+		return err
+	}
+	if err := s.device.SetFeature(f.Report.ID, wire); err != nil {
+		return fmt.Errorf("write %v: %w", f.Report, err)
+	}
+	return nil
+}
+
+// current reads a field from the device.
+func (s *session) current(q quantity) (int64, error) {
+	f := s.model.feature[q]
+	if err := s.read(s.model.descriptor.Report(f.Report)); err != nil {
+		return 0, err
+	}
+	if !s.snapshot.samples[q].ok {
+		return 0, fmt.Errorf("%v is too short for %s", f.Report, f.Name())
+	}
+	return s.snapshot.samples[q].raw, nil
+}

@@ -1,0 +1,127 @@
+package usbhid
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// hidraw is an open /dev/hidraw file, twice: an ioctl may hold its file for the
+// 5 s of the kernel's control timeout, and events must not wait for that.
+type hidraw struct {
+	fd     int
+	events *os.File
+}
+
+func openHidraw(node string) (device, error) {
+	fd, err := unix.Open(node, unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, openError(node, err)
+	}
+	in, err := unix.Open(node, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, errors.Join(openError(node, err), unix.Close(fd))
+	}
+	return &hidraw{fd: fd, events: os.NewFile(uintptr(in), node)}, nil
+}
+
+func openError(node string, err error) error {
+	if errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) {
+		return errPermission(node)
+	}
+	return fmt.Errorf("%s: %w", node, kernelError(err))
+}
+
+// kernelError adds what an errno means of the device.
+func kernelError(err error) error {
+	switch {
+	case errors.Is(err, unix.ENODEV), errors.Is(err, unix.ENXIO), errors.Is(err, unix.ESHUTDOWN):
+		return fmt.Errorf("%w: %w", errGone, err)
+	case errors.Is(err, unix.ETIMEDOUT):
+		return fmt.Errorf("%w: %w", errTimeout, err)
+	}
+	return err
+}
+
+// The ioctls of linux/hidraw.h that x/sys/unix lacks: _IOC(READ|WRITE, 'H', n,
+// length).
+const (
+	sendFeature = 0x06
+	getFeature  = 0x07
+)
+
+func (h *hidraw) ioctl(number uintptr, buf []byte) (int, error) {
+	request := 3<<30 | uintptr(len(buf))<<16 | 'H'<<8 | number
+	n, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(h.fd), request, uintptr(unsafe.Pointer(&buf[0])))
+	if errno != 0 {
+		return 0, kernelError(errno)
+	}
+	return int(n), nil
+}
+
+// Feature implements device. The kernel puts an id before every report, also
+// where the device sends none.
+func (h *hidraw) Feature(id uint8, buf []byte) (int, error) {
+	wire := make([]byte, len(buf)+1)
+	wire[0] = id
+	n, err := h.ioctl(getFeature, wire)
+	if err != nil {
+		return 0, err
+	}
+	if id == 0 {
+		return copy(buf, wire[min(1, n):n]), nil
+	}
+	return copy(buf, wire[:n]), nil
+}
+
+// SetFeature implements device.
+func (h *hidraw) SetFeature(id uint8, wire []byte) error {
+	buf := append([]byte{}, wire...)
+	if id == 0 {
+		buf = append([]byte{0}, wire...)
+	}
+	_, err := h.ioctl(sendFeature, buf)
+	return err
+}
+
+// Input implements device.
+func (h *hidraw) Input(ctx context.Context, buf []byte) (int, error) {
+	stop := context.AfterFunc(ctx, func() { _ = h.events.SetReadDeadline(time.Unix(1, 0)) })
+	defer stop()
+	n, err := h.events.Read(buf)
+	switch {
+	case ctx.Err() != nil:
+		return 0, ctx.Err()
+	case errors.Is(err, unix.EIO):
+		// What read says of an unplugged device.
+		return 0, fmt.Errorf("%w: %w", errGone, err)
+	case err != nil:
+		return 0, kernelError(err)
+	}
+	return n, nil
+}
+
+// Descriptor implements device. The kernel read it when the device came, and
+// reads it no more.
+func (h *hidraw) Descriptor() ([]byte, error) {
+	size, err := unix.IoctlGetUint32(h.fd, unix.HIDIOCGRDESCSIZE)
+	if err != nil {
+		return nil, kernelError(err)
+	}
+	d := unix.HIDRawReportDescriptor{Size: size}
+	if err := unix.IoctlHIDGetDesc(h.fd, &d); err != nil {
+		return nil, kernelError(err)
+	}
+	return append([]byte{}, d.Value[:min(int(size), len(d.Value))]...), nil
+}
+
+// Text implements device.
+func (h *hidraw) Text(uint8) (string, error) { return "", errNoText }
+
+// Close implements device.
+func (h *hidraw) Close() error { return errors.Join(h.events.Close(), unix.Close(h.fd)) }

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package usbhid
+
+import "errors"
+
+func openHidraw(string) (device, error) { return nil, errors.New("hidraw is only on Linux") }

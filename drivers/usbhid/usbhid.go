@@ -1,0 +1,178 @@
+// Package usbhid is the driver of UPSes that speak the USB HID Power Device
+// class, over the kernel's hidraw or over libusb.
+package usbhid
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"lastwatt/drivers"
+)
+
+const (
+	defaultPoll = 2 * time.Second
+	// CyberPower's smaller models leave the bus after 20 s of silence, and
+	// also if they are asked every second or faster for long.
+	minPoll = 500 * time.Millisecond
+	maxPoll = 15 * time.Second
+	// walkEvery is how often every report is read, not only the status.
+	walkEvery = 30 * time.Second
+)
+
+// Kind describes the driver. The drivers of one Kind share one libusb context.
+func Kind() drivers.Kind {
+	libusb := newLibusb()
+	return drivers.Kind{Name: "usbhid", New: func(decode func(any) error, o drivers.Options) (drivers.Driver, error) {
+		c := config{Transport: "auto", Poll: defaultPoll}
+		if err := decode(&c); err != nil {
+			return nil, err
+		}
+		m, err := c.match()
+		if err != nil {
+			return nil, err
+		}
+		b, err := busOf(c.Transport, libusb)
+		if err != nil {
+			return nil, err
+		}
+		return newDriver(b, m, c.Poll, o), nil
+	}}
+}
+
+// config is the driver's part of the configuration.
+type config struct {
+	// Transport is auto, hidraw or gousb.
+	Transport string `yaml:"transport"`
+	// Vendor and Product are USB ids, four hexadecimal digits.
+	Vendor  string        `yaml:"vendor"`
+	Product string        `yaml:"product"`
+	Serial  string        `yaml:"serial"`
+	Path    string        `yaml:"path"`
+	Poll    time.Duration `yaml:"poll"`
+}
+
+func (c config) match() (Match, error) {
+	m := Match{Serial: c.Serial, Path: c.Path}
+	var err error
+	if m.Vendor, err = usbID("vendor", c.Vendor); err != nil {
+		return m, err
+	}
+	if m.Product, err = usbID("product", c.Product); err != nil {
+		return m, err
+	}
+	if c.Poll < minPoll || c.Poll > maxPoll {
+		return m, fmt.Errorf("poll: want %v to %v (got %v)", minPoll, maxPoll, c.Poll)
+	}
+	return m, nil
+}
+
+func usbID(key, s string) (uint16, error) {
+	if s == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseUint(strings.TrimPrefix(strings.ToLower(s), "0x"), 16, 16)
+	if err != nil || n == 0 {
+		return 0, fmt.Errorf("%s: want four hexadecimal digits, such as \"0764\" (got %q)", key, s)
+	}
+	return uint16(n), nil
+}
+
+// A Match says which device is meant. The zero value is the only power device
+// on the bus.
+type Match struct {
+	Vendor, Product uint16 // 0 is any
+	Serial          string // empty is any
+	Path            string // of the bus, such as 1-1.2; empty is any
+}
+
+func (m Match) fits(i Info) bool {
+	return (m.Vendor == 0 || m.Vendor == i.Vendor) && (m.Product == 0 || m.Product == i.Product) &&
+		(m.Serial == "" || m.Serial == i.Serial) && (m.Path == "" || m.Path == i.Path)
+}
+
+func (m Match) String() string {
+	var parts []string
+	if m.Vendor != 0 {
+		parts = append(parts, fmt.Sprintf("vendor %04x", m.Vendor))
+	}
+	if m.Product != 0 {
+		parts = append(parts, fmt.Sprintf("product %04x", m.Product))
+	}
+	if m.Serial != "" {
+		parts = append(parts, fmt.Sprintf("serial %q", m.Serial))
+	}
+	if m.Path != "" {
+		parts = append(parts, fmt.Sprintf("path %q", m.Path))
+	}
+	if parts == nil {
+		return "any"
+	}
+	return strings.Join(parts, ", ")
+}
+
+// driver implements [drivers.Commander].
+type driver struct {
+	bus     bus
+	match   Match
+	poll    time.Duration
+	options drivers.Options
+
+	mu      sync.Mutex
+	session *session // nil while no device is open
+}
+
+func newDriver(b bus, m Match, poll time.Duration, o drivers.Options) *driver {
+	return &driver{bus: b, match: m, poll: poll, options: o}
+}
+
+// Run implements [drivers.Driver]. It takes up to the transport's longest wait,
+// 5 s for a device that hangs, to return after ctx is done.
+func (d *driver) Run(ctx context.Context, report func(drivers.Reading)) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s, err := open(ctx, d.bus, d.match)
+	if err != nil {
+		return err
+	}
+	s.log, s.report, s.poll = d.options.Log, report, d.poll
+	d.set(s)
+	defer d.set(nil)
+	return s.run(ctx)
+}
+
+func (d *driver) set(s *session) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.session = s
+}
+
+// Do implements [drivers.Commander].
+func (d *driver) Do(ctx context.Context, c drivers.Command) (drivers.Answer, error) {
+	d.mu.Lock()
+	s := d.session
+	d.mu.Unlock()
+	if s == nil {
+		return drivers.Answer{}, fmt.Errorf("order %q: %w", c.Name, drivers.ErrNotRunning)
+	}
+	o := order{ctx: ctx, command: c, answer: make(chan answer, 1)}
+	select {
+	case s.orders <- o:
+	case <-s.ended:
+		return drivers.Answer{}, fmt.Errorf("order %q: %w", c.Name, drivers.ErrNotRunning)
+	case <-ctx.Done():
+		return drivers.Answer{}, fmt.Errorf("order %q: %w", c.Name, ctx.Err())
+	}
+	select {
+	case a := <-o.answer:
+		return a.Answer, a.err
+	case <-s.ended:
+		return drivers.Answer{}, fmt.Errorf("order %q: the device was lost before it answered: %w", c.Name, drivers.ErrNotRunning)
+	case <-ctx.Done():
+		return drivers.Answer{}, fmt.Errorf("order %q: no answer yet, it may still be carried out: %w", c.Name, ctx.Err())
+	}
+}
