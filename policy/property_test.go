@@ -100,6 +100,20 @@ func seconds(rt *rapid.T, label string, least, most int) time.Duration {
 	return time.Duration(rapid.IntRange(least, most).Draw(rt, label)) * time.Second
 }
 
+// reread makes the state what the journal gives back.
+func (w *world) reread() {
+	data, err := json.Marshal(w.state)
+	if err == nil {
+		var back State
+		if err = json.Unmarshal(data, &back); err == nil {
+			w.state = back
+		}
+	}
+	if err != nil {
+		w.t.Fatalf("the state's JSON: %v", err)
+	}
+}
+
 // TestStateSurvivesItsJSON holds that what is saved is what is resumed.
 func TestStateSurvivesItsJSON(t *testing.T) {
 	w := newWorld(t, rackRules())

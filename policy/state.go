@@ -254,18 +254,15 @@ func Initial() State {
 
 // Clone returns a copy that shares nothing with s.
 func (s State) Clone() State {
-	s.Seen.Nodes = maps.Clone(s.Seen.Nodes)
-	if s.Seen.Nodes == nil {
-		s.Seen.Nodes = map[string]Node{}
-	}
+	s.Seen.Nodes = cloneMap(s.Seen.Nodes)
 	s.Seen.Swarm.Nodes = slices.Clone(s.Seen.Swarm.Nodes)
 	if s.Outage != nil {
 		o := *s.Outage
 		if o.Anchor != nil {
 			o.Anchor = new(*o.Anchor)
 		}
-		o.Stages = maps.Clone(o.Stages)
-		o.Runs = maps.Clone(o.Runs)
+		o.Stages = cloneMap(o.Stages)
+		o.Runs = cloneMap(o.Runs)
 		o.Pending = slices.Clone(o.Pending)
 		o.Before = slices.Clone(o.Before)
 		o.Unclean = slices.Clone(o.Unclean)
@@ -279,6 +276,15 @@ func (s State) Clone() State {
 		s.Last = &l
 	}
 	return s
+}
+
+// cloneMap is a copy of m that can be written to, also where m is nil: a state
+// that was read from the journal has nil for what was empty.
+func cloneMap[K comparable, V any](m map[K]V) map[K]V {
+	if m == nil {
+		return map[K]V{}
+	}
+	return maps.Clone(m)
 }
 
 // Durable is s without what every reading changes: two states with equal

@@ -207,6 +207,7 @@ func (w *world) bootID(name string) string { return fmt.Sprintf("%s-%d", name, w
 
 // restart brings the controller back, from its durable state.
 func (w *world) restart(reboot bool) {
+	w.reread()
 	if reboot {
 		w.boot++
 	}

@@ -127,8 +127,8 @@ func beforeCommit(t *testing.T, g *Ground) {
 	g.saw(n, "stopping", 60*time.Second)
 	time.Sleep(3 * time.Second)
 	g.UPS.SetMains(true)
-	g.saw(n, "undone", 90*time.Second)
-	order(t, g.Events(n), "on_battery", "stopping", "undone")
+	g.saw(n, "restored", 90*time.Second)
+	order(t, g.Events(n), "on_battery", "stopping", "restored")
 	if slices.Contains(g.Events(n), "committed") {
 		t.Error("it was committed before mains came back: the test came too late")
 	}
