@@ -295,3 +295,23 @@ func TestOrderEndsWithItsContext(t *testing.T) {
 		stop()
 	})
 }
+
+func TestReportThatIsLongerThanDeclaredIsWrittenAtItsLength(t *testing.T) {
+	f := newFake(t, "0764-0501-VP1600ELCD")
+	f.device.features[0x80] = []byte{0x80, 1, 0xaa, 0xbb}
+	s, err := newSession(&fakeHandle{ups: f, out: f.out}, f.device.info)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.write(beeper, 2); err != nil || fmt.Sprint(f.writes) != "[8002]" {
+		t.Errorf("wrote %v, %v, want [8002]", f.writes, err)
+	}
+}
+
+func TestPacketsAreWhole(t *testing.T) {
+	for _, tt := range []struct{ n, packet, want int }{{1, 8, 8}, {8, 8, 8}, {9, 8, 16}, {5, 0, 8}, {65, 64, 128}} {
+		if got := packets(tt.n, tt.packet); got != tt.want {
+			t.Errorf("packets(%d, %d) = %d, want %d", tt.n, tt.packet, got, tt.want)
+		}
+	}
+}

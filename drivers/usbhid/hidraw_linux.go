@@ -67,7 +67,7 @@ func (h *hidraw) ioctl(number uintptr, buf []byte) (int, error) {
 // Feature implements device. The kernel puts an id before every report, also
 // where the device sends none.
 func (h *hidraw) Feature(id uint8, buf []byte) (int, error) {
-	wire := make([]byte, len(buf)+1)
+	wire := make([]byte, packets(len(buf)+1, 0))
 	wire[0] = id
 	n, err := h.ioctl(getFeature, wire)
 	if err != nil {

@@ -158,18 +158,11 @@ func (l *libusbDevice) control(kind, request uint8, value uint16, buf []byte) (i
 	return n, usbError(err, l.info)
 }
 
-// Feature implements device. It asks for whole packets: a device that has more
-// to send than it was asked for overflows.
+// Feature implements device.
 func (l *libusbDevice) Feature(id uint8, buf []byte) (int, error) {
 	wire := make([]byte, packets(len(buf), l.device.Desc.MaxControlPacketSize))
 	n, err := l.control(classIn, getReport, featureReport|uint16(id), wire)
 	return copy(buf, wire[:max(n, 0)]), err
-}
-
-// packets rounds a length up to whole packets.
-func packets(n, packet int) int {
-	packet = max(packet, 8)
-	return (n + packet - 1) / packet * packet
 }
 
 // SetFeature implements device.

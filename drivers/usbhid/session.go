@@ -132,6 +132,9 @@ func (s *session) listen(ctx context.Context, frames chan<- frame) {
 	buf := make([]byte, s.model.inputBytes())
 	for {
 		n, err := s.device.Input(ctx, buf)
+		if ctx.Err() != nil {
+			return
+		}
 		f := frame{err: err}
 		if err == nil {
 			f.wire = append([]byte{}, buf[:n]...)
@@ -289,7 +292,11 @@ func (s *session) get(r *hid.Report) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return buf[:n], nil
+	declared := r.Bytes()
+	if s.model.descriptor.IDs {
+		declared++
+	}
+	return buf[:min(n, declared)], nil
 }
 
 // learnTexts reads the USB strings that the snapshot points to, each once.

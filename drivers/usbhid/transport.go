@@ -43,9 +43,9 @@ type descriptions interface {
 
 // What a transport's errors wrap, where it knows.
 var (
-	errGone         = errors.New("the device is gone")
-	errTimeout      = errors.New("the device does not answer")
-	errNoText       = errors.New("this transport reads no USB strings")
+	errGone    = errors.New("the device is gone")
+	errTimeout = errors.New("the device does not answer")
+	errNoText  = errors.New("this transport reads no USB strings")
 )
 
 // ErrDescriptor is what errors of a damaged report descriptor wrap. Nothing that
@@ -99,6 +99,13 @@ func busOf(transport string, libusb bus) (bus, error) {
 		return libusb, nil
 	}
 	return nil, fmt.Errorf("transport: want auto, hidraw or gousb (got %q)", transport)
+}
+
+// packets rounds a length up to whole packets, 8 bytes at least: a device that
+// has more to send than it was asked for overflows.
+func packets(n, packet int) int {
+	packet = max(packet, 8)
+	return (n + packet - 1) / packet * packet
 }
 
 // choose returns the one device that m means.
