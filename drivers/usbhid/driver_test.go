@@ -315,3 +315,32 @@ func TestPacketsAreWhole(t *testing.T) {
 		}
 	}
 }
+
+func TestFirstReadingIsWhole(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t, "0764-0501-VP1600ELCD")
+		_, _, stop := running(t, f)
+		time.Sleep(tick)
+		readings, _ := stop()
+		if u := readings[0].Fact.(drivers.UPS); u.PowerNominal == nil || u.Charge == nil || says(u.OnBattery) != "mains" {
+			t.Errorf("the first reading has only %v", u.Variables())
+		}
+	})
+}
+
+func TestChargeAndRuntimeAreReadInEveryPoll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t, "0764-0501-VP1600ELCD")
+		_, last, stop := running(t, f)
+		time.Sleep(tick)
+		f.with(func() {
+			f.device.features[0x20] = []byte{0x20, 80, 0x0a, 0x01}
+			f.device.features[0x21] = []byte{0x21, 0x58, 0x02}
+		})
+		time.Sleep(tick)
+		if u := last(); *u.Charge != 80 || *u.Runtime != 10*time.Minute {
+			t.Errorf("charge %v, runtime %v one poll later, want 80 %%, 10m", *u.Charge, *u.Runtime)
+		}
+		stop()
+	})
+}

@@ -25,12 +25,14 @@ type session struct {
 	// believed is the last judgement that stood; nil before the first.
 	believed *bool
 	queue    []*hid.Report // still to read in this walk
+	walked   bool          // the first walk is done
 	failed   int           // reports of this walk that could not be read
 	answered bool          // the last look got a report
 	mute     int           // polls in a row that got none
 
 	orders chan order
 	ended  chan struct{} // closed when run returns
+	always chan struct{} // closed
 }
 
 // open finds the device, opens it and reads its descriptor. The caller closes
@@ -56,19 +58,21 @@ func newSession(d device, i Info) (*session, error) {
 	if err == nil {
 		var m *model
 		if m, err = newModel(data); err == nil {
-			return &session{
+			s := &session{
 				device: d, info: i, model: m, log: slog.New(slog.DiscardHandler), report: func(drivers.Reading) {},
-				orders: make(chan order), ended: make(chan struct{}),
-			}, nil
+				orders: make(chan order), ended: make(chan struct{}), always: make(chan struct{}),
+			}
+			close(s.always)
+			return s, nil
 		}
 	}
 	return nil, errors.Join(fmt.Errorf("read the descriptor of %v: %w", i, err), d.Close())
 }
 
-// deciding are the quantities that on battery is judged by; their reports are
-// read in every poll.
+// deciding are the quantities that on battery, and the time that is left, are
+// judged by; their reports are read in every poll.
 func deciding() []quantity {
-	return []quantity{acPresent, discharging, charging, belowLimit, test, inputVoltage}
+	return []quantity{acPresent, discharging, charging, belowLimit, test, inputVoltage, charge, runtime}
 }
 
 // A frame is an input report, or why there are no more.
@@ -96,17 +100,8 @@ func (s *session) run(ctx context.Context) (err error) {
 	poll, walk := time.NewTicker(s.poll), time.NewTicker(walkEvery)
 	defer poll.Stop()
 	defer walk.Stop()
-	if err := s.look(); err != nil {
-		return err
-	}
 	s.beginWalk()
-	next := make(chan struct{})
-	close(next)
 	for ctx.Err() == nil {
-		var more chan struct{}
-		if len(s.queue) > 0 {
-			more = next // else nil: never ready
-		}
 		select {
 		case <-ctx.Done():
 		case f := <-frames:
@@ -117,7 +112,7 @@ func (s *session) run(ctx context.Context) (err error) {
 			err = s.obey(o)
 		case <-walk.C:
 			s.beginWalk()
-		case <-more:
+		case <-s.more():
 			err = s.step()
 		}
 		if err != nil && ctx.Err() == nil {
@@ -125,6 +120,14 @@ func (s *session) run(ctx context.Context) (err error) {
 		}
 	}
 	return ctx.Err()
+}
+
+// more is ready while a walk is not done.
+func (s *session) more() <-chan struct{} {
+	if len(s.queue) == 0 {
+		return nil
+	}
+	return s.always
 }
 
 // listen passes input reports on until the first error.
@@ -228,6 +231,9 @@ func (s *session) tell() error {
 			}
 		}
 	}
+	if !s.walked {
+		return nil // half a reading would look as if the device lacked the rest
+	}
 	if now := s.snapshot.onBattery(); now != nil {
 		if s.believed == nil || *now != *s.believed {
 			s.log.Info("UPS says of mains", "device", s.info.String(), "on_battery", *now)
@@ -266,6 +272,7 @@ func (s *session) step() error {
 		return fmt.Errorf("read %v: %w: %w", s.info, errNoReport, err)
 	}
 	s.learnTexts()
+	s.walked = true
 	return s.tell()
 }
 
