@@ -24,23 +24,48 @@ const controlTimeout = 2 * time.Second
 // libusbBus owns the one libusb context of its drivers. It is made at the first
 // use and lives as long as the process: libusb's contexts are not cheap.
 type libusbBus struct {
-	once    sync.Once
-	context *gousb.Context
-	err     error
+	mu      sync.Mutex
+	context *gousb.Context // nil before the first use
 }
 
 func newLibusb() bus { return &libusbBus{} }
 
-func (b *libusbBus) start() (*gousb.Context, error) {
-	b.once.Do(func() {
-		defer func() {
-			if r := recover(); r != nil { // gousb's way of saying that libusb has no USB
-				b.err = fmt.Errorf("start libusb: %v", r)
-			}
-		}()
-		b.context = gousb.NewContext()
-	})
-	return b.context, b.err
+// start makes the context. gousb panics where libusb finds no USB at all.
+func (b *libusbBus) start() (err error) {
+	if b.context != nil {
+		return nil
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("start libusb: %v", r)
+		}
+	}()
+	b.context = gousb.NewContext()
+	return nil
+}
+
+// find opens the device at a bus path. A context hears of new devices from
+// udev's daemon: where that does not run (a container, an early boot), only a
+// new context sees them, and the old one can go if nothing is open in it.
+func (b *libusbBus) find(path string) (*gousb.Device, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for try := 0; ; try++ {
+		if err := b.start(); err != nil {
+			return nil, err
+		}
+		devices, err := b.context.OpenDevices(func(d *gousb.DeviceDesc) bool { return busPath(d) == path })
+		if len(devices) > 0 {
+			return devices[0], nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if try > 0 || b.context.Close() != nil {
+			return nil, drivers.ErrNoDevice
+		}
+		b.context = nil
+	}
 }
 
 // Scan implements bus.
@@ -57,18 +82,11 @@ func (b *libusbBus) Scan() ([]Info, error) {
 // Open implements bus. It takes the device from the kernel's driver until it is
 // closed.
 func (b *libusbBus) Open(i Info) (device, error) {
-	c, err := b.start()
+	d, err := b.find(i.Path)
 	if err != nil {
-		return nil, err
-	}
-	devices, err := c.OpenDevices(func(d *gousb.DeviceDesc) bool { return busPath(d) == i.Path })
-	if len(devices) == 0 {
-		if err == nil {
-			err = drivers.ErrNoDevice
-		}
 		return nil, usbError(err, i)
 	}
-	l := &libusbDevice{info: i, device: devices[0]}
+	l := &libusbDevice{info: i, device: d}
 	l.device.ControlTimeout = controlTimeout
 	if err := l.claim(); err != nil {
 		return nil, errors.Join(usbError(err, i), l.Close())

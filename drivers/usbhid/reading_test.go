@@ -241,7 +241,7 @@ func TestScanFindsPowerDevicesAndNoKeyboards(t *testing.T) {
 	if got := found[0]; got.String() != "0764:0501 CPS BR1200ELCD at 1-1" || got.Serial != "" || got.Node != "/dev/hidraw3" || got.Err != nil {
 		t.Errorf("first device = %+v", got)
 	}
-	want := "051d:0002  at 1-3.2 has no hidraw file; stop the program that has it (nut-driver?), or plug the UPS in again"
+	want := "051d:0002 at 1-3.2 has no hidraw file; stop the program that has it (nut-driver?), or plug the UPS in again"
 	if got := found[1]; got.Err == nil || got.Err.Error() != want {
 		t.Errorf("second device = %+v, want the error %q", got, want)
 	}

@@ -70,7 +70,8 @@ type Info struct {
 }
 
 func (i Info) String() string {
-	return fmt.Sprintf("%04x:%04x %s at %s", i.Vendor, i.Product, strings.TrimSpace(i.Maker+" "+i.Model), i.Path)
+	name := strings.Join(strings.Fields(i.Maker+" "+i.Model), " ")
+	return fmt.Sprintf("%s at %s", strings.TrimSpace(fmt.Sprintf("%04x:%04x %s", i.Vendor, i.Product, name)), i.Path)
 }
 
 // errPermission says what to do about a device file that may not be opened.
