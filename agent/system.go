@@ -3,6 +3,7 @@ package agent
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -37,7 +38,9 @@ func DefaultSystem() System {
 			{"systemctl", "is-active", "--quiet", "lastwatt-park.timer"},
 		},
 		ParkCommands: [][]string{
-			{"systemctl", "stop", "docker.socket", "docker.service"},
+			// An engine whose Swarm has no quorum any more was seen to need
+			// more than 30 s; what comes after it must not wait for ever.
+			{"timeout", "-k", "5", "40", "systemctl", "stop", "docker.socket", "docker.service"},
 			{"sync"},
 			{"sh", "-c", "echo s > /proc/sysrq-trigger && echo u > /proc/sysrq-trigger"},
 		},
@@ -71,7 +74,13 @@ func (s System) Park(ctx context.Context, longest time.Duration) error {
 	if err := run(ctx, "arm the timer", s.TimerCommands, longest); err != nil {
 		return err
 	}
-	return run(ctx, "park", s.ParkCommands, longest)
+	// Each for itself: a file system is made safe also where the engine did
+	// not stop.
+	var errs []error
+	for _, c := range s.ParkCommands {
+		errs = append(errs, run(ctx, "park", [][]string{c}, longest))
+	}
+	return errors.Join(errs...)
 }
 
 func run(ctx context.Context, what string, commands [][]string, longest time.Duration) error {

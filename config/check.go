@@ -315,7 +315,7 @@ func (c *checker) mqtt(m *MQTT) {
 		return
 	}
 	u, err := url.Parse(m.Broker)
-	if err != nil || u.Host == "" || !slices.Contains([]string{"tcp", "mqtt", "tls", "ssl", "mqtts", "ws", "wss"}, u.Scheme) {
+	if err != nil || u.Host == "" || !slices.Contains([]string{"tcp", "mqtt", "tls", "ssl", "mqtts"}, u.Scheme) {
 		c.wrong(path("mqtt", "broker"), "want embedded, or a URL such as tcp://broker:1883 or tls://broker:8883 (got %q)", m.Broker)
 	}
 	if m.Listen != "" {

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"strings"
 
 	"lastwatt/config"
 	"lastwatt/drivers/all"
+	"lastwatt/drivers/usbhid"
 )
 
 func configCommand(_ context.Context, e env, args []string) int {
@@ -49,6 +51,6 @@ func version(_ context.Context, e env, args []string) int {
 			}
 		}
 	}
-	fmt.Fprintf(e.out, "lastwatt %s\n", v)
+	fmt.Fprintf(e.out, "lastwatt %s (USB over %s)\n", v, strings.Join(usbhid.Transports(), ", "))
 	return exitOK
 }

@@ -26,7 +26,7 @@ policy:
   ride_through: 12s
   stable_for: 5s
   reserve: 20s
-  budgets: {drain: 40s, halt: 30s, park: 30s, boot: 60s, swarm: 20s}
+  budgets: {drain: 40s, halt: 30s, park: 60s, boot: 60s, swarm: 20s}
   stages:
     - {name: all, on_battery: 20s}
 mqtt: {broker: "tcp://10.77.0.1:18830"}

@@ -120,7 +120,9 @@ func TestUSBHID(t *testing.T) {
 
 func reads(t *testing.T, transport string) {
 	b := setUp(t, transport, sim.Reference().UPS)
-	u := b.until("mains", onMains)
+	u := b.until("everything", func(u drivers.UPS) bool {
+		return onMains(u) && u.Charge != nil && u.Runtime != nil && u.Load != nil && u.BatteryVoltage != nil
+	})
 	if u.Charge == nil || *u.Charge != 100 || u.Runtime == nil || *u.Runtime != 28110*time.Second {
 		t.Errorf("charge %v, runtime %v; want 100, 7h48m30s", u.Charge, u.Runtime)
 	}
@@ -216,7 +218,7 @@ func replug(t *testing.T, transport string) {
 
 func stalls(t *testing.T, transport string) {
 	b := setUp(t, transport, sim.Reference().UPS)
-	b.until("mains", onMains)
+	b.until("a runtime", func(u drivers.UPS) bool { return u.Runtime != nil })
 	b.device.SetFault(vups.Fault{Stall: 0x21})
 	u := b.until("no runtime", func(u drivers.UPS) bool { return u.Runtime == nil })
 	if u.Charge == nil || u.OnBattery == nil {
