@@ -56,7 +56,13 @@ type Agent struct {
 	recent []string // ids of orders, oldest first
 	work   sync.WaitGroup
 	ended  bool
+	// restart is when a parked machine was last told to start again.
+	restart time.Time
 }
+
+// restartEvery is how often a parked machine that was released is told to start
+// again, as long as it runs: the service manager needs its time.
+const restartEvery = 30 * time.Second
 
 // An order runs or has run. The same order said again joins it.
 type order struct {
@@ -144,6 +150,15 @@ func (a *Agent) keep(ctx context.Context) {
 	a.mu.Unlock()
 	switch {
 	case parked && l.Release:
+		a.mu.Lock()
+		again := a.restart.IsZero() || a.c.Clock.Now().Sub(a.restart) >= restartEvery
+		if again {
+			a.restart = a.c.Clock.Now()
+		}
+		a.mu.Unlock()
+		if !again {
+			return
+		}
 		a.c.Log.Info("released: starting again")
 		if err := a.c.Machine.Reboot(ctx); err != nil {
 			a.c.Log.Error("parked, but cannot start again", "err", err)

@@ -155,11 +155,18 @@ type Client struct {
 
 	mu   sync.Mutex
 	wire *wire // nil while there is no connection
+
+	ended  chan struct{} // closed when Run ends
+	bounds sync.WaitGroup
 }
 
 // Run keeps one connection to the controller until ctx ends: it reconnects at
-// once, and then with pauses that grow to 10 s.
+// once, and then with pauses that grow to 10 s. It is called once; orders that
+// still run when it ends are cancelled.
 func (c *Client) Run(ctx context.Context) error {
+	c.ended = make(chan struct{})
+	defer c.bounds.Wait()
+	defer close(c.ended)
 	config, err := c.tlsConfig()
 	if err != nil {
 		return err
@@ -290,13 +297,15 @@ func (c *Client) talk(w *wire) error {
 func (c *Client) begin(w *wire, o Order) context.CancelFunc {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
-	go func() { // ends with the order or its lifetime
+	c.bounds.Go(func() { // ends with the order or its lifetime
 		select {
 		case <-c.Clock.After(o.Lifetime):
 			cancel()
+		case <-c.ended:
+			cancel()
 		case <-ended:
 		}
-	}()
+	})
 	c.Agent.Ordered(ctx, o, func(r Result) {
 		cancel()
 		close(ended)

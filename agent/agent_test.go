@@ -1,0 +1,196 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"lastwatt/clock"
+	"lastwatt/drivers"
+	"lastwatt/link"
+)
+
+// computer is a machine that only notes what it is told.
+type computer struct {
+	mu   sync.Mutex
+	told []string
+	err  error
+}
+
+func (c *computer) note(s string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.told = append(c.told, s)
+	return c.err
+}
+func (c *computer) Halt(context.Context) error { return c.note("halt") }
+func (c *computer) Park(_ context.Context, longest time.Duration) error {
+	return c.note("park " + longest.String())
+}
+func (c *computer) Reboot(context.Context) error { return c.note("reboot") }
+func (c *computer) all() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return strings.Join(c.told, ", ")
+}
+
+// bubble runs f with an agent that runs, in fake time.
+func bubble(t *testing.T, f func(t *testing.T, a *Agent, m *computer)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		m := &computer{}
+		a := New(Config{Node: "node02", BootID: "b", Machine: m, Clock: clock.Process(), Log: slog.New(slog.DiscardHandler)})
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { a.Run(ctx, func(drivers.Reading) {}) })
+		f(t, a, m)
+		cancel()
+		running.Wait()
+	})
+}
+
+func TestTheLeaseSaysWhatANodeDoesByItself(t *testing.T) {
+	battery := link.Lease{Power: "battery", Phase: "riding", ParkAfter: 10 * time.Minute, ParkLongest: time.Hour}
+	for _, c := range []struct {
+		name   string
+		lease  link.Lease
+		silent time.Duration
+		want   string
+	}{
+		{"on mains, silence means nothing", link.Lease{Power: "mains", Phase: "mains"}, 24 * time.Hour, ""},
+		{"with power unknown, silence means nothing", link.Lease{Power: "unknown"}, 24 * time.Hour, ""},
+		{"on battery, it waits", battery, 9*time.Minute + 50*time.Second, ""},
+		{"on battery, it parks when the silence was long", battery, 10*time.Minute + 5*time.Second, "park 1h0m0s"},
+		{"on battery, it parks once", battery, 3 * time.Hour, "park 1h0m0s"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, a *Agent, m *computer) {
+				a.Leased(c.lease)
+				time.Sleep(c.silent)
+				synctest.Wait()
+				if got := m.all(); got != c.want {
+					t.Errorf("it did %q, want %q", got, c.want)
+				}
+			})
+		})
+	}
+}
+
+func TestAnAgentThatHearsItsControllerDoesNothingByItself(t *testing.T) {
+	bubble(t, func(t *testing.T, a *Agent, m *computer) {
+		for range 1000 {
+			a.Leased(link.Lease{Power: "battery", Phase: "riding", ParkAfter: 10 * time.Minute, ParkLongest: time.Hour})
+			time.Sleep(2 * time.Second)
+		}
+		synctest.Wait()
+		if got := m.all(); got != "" {
+			t.Errorf("it did %q", got)
+		}
+	})
+}
+
+func TestAParkedNodeThatIsReleasedStartsAgainAndIsNotToldAtEachLease(t *testing.T) {
+	bubble(t, func(t *testing.T, a *Agent, m *computer) {
+		say(t, a, "e1", link.ParkNode, `{"longest_ms":60000}`)
+		for range 20 {
+			a.Leased(link.Lease{Power: "mains", Phase: "recovering", Release: true})
+			time.Sleep(2 * time.Second)
+		}
+		synctest.Wait()
+		if got := m.all(); got != "park 1m0s, reboot, reboot" {
+			t.Errorf("in 40 s it did %q, want one reboot each 30 s", got)
+		}
+	})
+}
+
+// say gives an order and waits for its result.
+func say(t *testing.T, a *Agent, id string, verb link.Verb, args string) link.Result {
+	t.Helper()
+	result := make(chan link.Result, 1)
+	a.Ordered(t.Context(), link.Order{ID: id, Verb: verb, Args: json.RawMessage(args), Lifetime: time.Minute}, func(r link.Result) { result <- r })
+	return <-result
+}
+
+func TestAnOrderThatIsSaidAgainIsDoneOnce(t *testing.T) {
+	bubble(t, func(t *testing.T, a *Agent, m *computer) {
+		for range 3 {
+			if r := say(t, a, "e1", link.HaltNode, ""); r.Err != "" {
+				t.Errorf("result = %+v", r)
+			}
+		}
+		if got := m.all(); got != "halt" {
+			t.Errorf("it did %q, want one halt", got)
+		}
+	})
+}
+
+func TestAnOrderThatFailedIsTriedAgain(t *testing.T) {
+	bubble(t, func(t *testing.T, a *Agent, m *computer) {
+		m.err = errors.New("the disk is full")
+		if r := say(t, a, "e1", link.HaltNode, ""); r.Err != "the disk is full" {
+			t.Errorf("result = %+v", r)
+		}
+		m.err = nil
+		if r := say(t, a, "e1", link.HaltNode, ""); r.Err != "" {
+			t.Errorf("result = %+v", r)
+		}
+	})
+}
+
+func TestOrdersThatCannotBeAreRefusedWithTheReason(t *testing.T) {
+	bubble(t, func(t *testing.T, a *Agent, m *computer) {
+		for _, c := range []struct {
+			verb       link.Verb
+			args, want string
+		}{
+			{link.ParkNode, `{}`, "park: it needs a longest time"},
+			{link.ParkNode, `[]`, "node.park: json:"},
+			{link.SwarmChange, `[]`, "this node has no container engine"},
+			{"node.explode", ``, "this node has no container engine"},
+		} {
+			if r := say(t, a, string(c.verb)+c.args, c.verb, c.args); !strings.Contains(r.Err, c.want) {
+				t.Errorf("%s %s: %q, want %q in it", c.verb, c.args, r.Err, c.want)
+			}
+		}
+		if got := m.all(); got != "" {
+			t.Errorf("it did %q", got)
+		}
+	})
+}
+
+func TestParkingGoesOnWhereTheEngineDoesNotStop(t *testing.T) {
+	dir := t.TempDir()
+	s := System{TimerCommands: [][]string{{"touch", dir + "/timer"}}, ParkCommands: [][]string{{"false"}, {"sh", "-c", "test $LASTWATT_LONGEST_S = 90 && touch " + dir + "/synced"}}}
+	err := s.Park(t.Context(), 90*time.Second)
+	if err == nil || !strings.HasPrefix(err.Error(), `park: "false": exit status 1`) {
+		t.Errorf("Park = %v", err)
+	}
+	if err := run(t.Context(), "look", [][]string{{"test", "-e", dir + "/synced"}, {"test", "-e", dir + "/timer"}}, 0); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestNothingIsParkedWithoutItsTimer(t *testing.T) {
+	dir := t.TempDir()
+	s := System{TimerCommands: [][]string{{"true"}, {"false"}}, ParkCommands: [][]string{{"touch", dir + "/parked"}}}
+	if err := s.Park(t.Context(), time.Minute); err == nil || !strings.HasPrefix(err.Error(), `arm the timer: "false"`) {
+		t.Errorf("Park = %v", err)
+	}
+	if run(t.Context(), "look", [][]string{{"test", "-e", dir + "/parked"}}, 0) == nil {
+		t.Error("it parked without a timer that starts it again")
+	}
+}
+
+func TestWhatIsNotConfiguredIsDoneSystemdsWay(t *testing.T) {
+	s := System{HaltCommands: [][]string{{"halt"}}}.Or(DefaultSystem())
+	if s.HaltCommands[0][0] != "halt" || !slices.Contains(s.RebootCommands[0], "reboot") || len(s.ParkCommands) == 0 || len(s.TimerCommands) == 0 {
+		t.Errorf("system = %+v", s)
+	}
+}
