@@ -87,6 +87,7 @@ type Controller struct {
 	saved    policy.State
 	unsaved  bool      // the journal did not take the last state
 	made     time.Time // when the newest snapshot was made
+	stale    bool      // something came after it
 	ups      map[string]*rack.UPS
 	upsAt    map[string]time.Time
 	nodes    map[string]*rack.Node
@@ -224,6 +225,9 @@ func (c *Controller) untilWake() time.Duration {
 	d := 5 * time.Second
 	if c.c.Watchdog > 0 {
 		d = min(d, c.c.Watchdog/3)
+	}
+	if c.stale {
+		d = min(d, time.Second-c.c.Clock.Now().Sub(c.made))
 	}
 	if at, ok := policy.Wake(c.c.Rules, c.state); ok {
 		d = min(d, at-c.now())

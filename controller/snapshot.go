@@ -15,6 +15,7 @@ func (c *Controller) publish() {
 	old := c.snapshot
 	c.mu.Unlock()
 	if old.Site != "" && old.Phase == string(c.state.Phase) && old.Mode == c.mode() && c.c.Clock.Now().Sub(c.made) < time.Second {
+		c.stale = true
 		return
 	}
 	c.publishNow()
@@ -22,7 +23,7 @@ func (c *Controller) publish() {
 
 func (c *Controller) publishNow() {
 	s := c.view()
-	c.made = c.c.Clock.Now()
+	c.made, c.stale = c.c.Clock.Now(), false
 	c.mu.Lock()
 	changed := c.snapshot.Summary != s.Summary
 	c.snapshot = s
