@@ -38,7 +38,30 @@ type Ground struct {
 	work  sync.WaitGroup
 
 	mu     sync.Mutex
+	host   *Host    // nil where the controller is on a node
 	events []string // the kinds, as a subscriber saw them
+}
+
+// A machine is what hangs on the UPS's outlets.
+type machine interface {
+	On() error
+	Off()
+	Runs() bool
+	Stops() []string
+}
+
+// machines are the nodes, and the controller's own machine if it has one.
+func (g *Ground) machines() []machine {
+	var all []machine
+	for _, n := range g.Nodes {
+		all = append(all, n)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.host != nil {
+		all = append(all, g.host)
+	}
+	return all
 }
 
 // NewGround builds it all, up to a Swarm of three managers and a worker with a
@@ -56,14 +79,14 @@ func NewGround(t *testing.T, p sim.UPSParams) *Ground {
 			g.logs()
 		}
 		cancel()
-		for _, n := range g.Nodes {
+		for _, n := range g.machines() {
 			n.Off()
 		}
 		g.work.Wait()
-		g.network("del")
+		g.clear()
 		os.RemoveAll(dir)
 	})
-	g.network("del")
+	g.clear()
 	began := time.Now()
 	g.must("ip", "link", "add", bridge, "type", "bridge")
 	g.must("ip", "addr", "add", hostAddr+"/24", "dev", bridge)
@@ -103,11 +126,12 @@ func (g *Ground) each(f func(*Node) error) {
 	}
 }
 
-// network removes what an earlier run may have left.
-func (g *Ground) network(string) {
+// clear removes what this run, or an earlier one, has left of the network.
+func (g *Ground) clear() {
 	for i := range 4 {
 		exec.Command("ip", "netns", "del", fmt.Sprintf("lwt-node%02d", i+1)).Run()
 	}
+	exec.Command("ip", "link", "del", "lwtap").Run()
 	exec.Command("ip", "link", "del", bridge).Run()
 }
 
@@ -283,7 +307,7 @@ func (g *Ground) power() {
 		time.Sleep(100 * time.Millisecond)
 		now := time.Now()
 		load := 15.0
-		for _, n := range g.Nodes {
+		for _, n := range g.machines() {
 			if n.Runs() {
 				load += 4.5
 			}
@@ -292,7 +316,7 @@ func (g *Ground) power() {
 		g.UPS.Advance(now.Sub(last))
 		last = now
 		outlets := g.UPS.Outlets()
-		for _, n := range g.Nodes {
+		for _, n := range g.machines() {
 			switch {
 			case !outlets:
 				n.Off()
@@ -307,7 +331,7 @@ func (g *Ground) power() {
 }
 
 // restarts is whether n ended in order to start again.
-func (g *Ground) restarts(n *Node) bool {
+func (g *Ground) restarts(n machine) bool {
 	stops := n.Stops()
 	return !n.Runs() && len(stops) > 0 && stops[len(stops)-1] == "restarted"
 }

@@ -97,17 +97,17 @@ func (n *Node) On() error {
 		n.mu.Lock()
 		defer n.mu.Unlock()
 		n.init = nil
-		n.stops = append(n.stops, n.howItEnded())
+		n.stops = append(n.stops, howItEnded(n.dir))
 	}()
 	return nil
 }
 
-// howItEnded reads what the machine left behind.
-func (n *Node) howItEnded() string {
-	if how, err := os.ReadFile(n.file("clean")); err == nil {
+// howItEnded reads what a machine left behind in its directory.
+func howItEnded(dir string) string {
+	if how, err := os.ReadFile(filepath.Join(dir, "clean")); err == nil {
 		return strings.TrimSpace(string(how))
 	}
-	if _, err := os.Stat(n.file("parked")); err == nil {
+	if _, err := os.Stat(filepath.Join(dir, "parked")); err == nil {
 		return "parked"
 	}
 	return "dirty"

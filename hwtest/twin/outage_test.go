@@ -69,9 +69,13 @@ func order(t *testing.T, events []string, want ...string) {
 // stops are how the nodes ended since marks was made.
 func (g *Ground) stops(marks []int) []string {
 	var all []string
-	for i, n := range g.Nodes {
+	for i, n := range g.machines() {
+		name := "node00"
+		if i < len(g.Nodes) {
+			name = g.Nodes[i].Name
+		}
 		for _, how := range n.Stops()[marks[i]:] {
-			all = append(all, fmt.Sprintf("%s %s", n.Name, how))
+			all = append(all, fmt.Sprintf("%s %s", name, how))
 		}
 	}
 	return all
@@ -79,7 +83,7 @@ func (g *Ground) stops(marks []int) []string {
 
 func (g *Ground) marks() []int {
 	var marks []int
-	for _, n := range g.Nodes {
+	for _, n := range g.machines() {
 		marks = append(marks, len(n.Stops()))
 	}
 	return marks
