@@ -79,10 +79,10 @@ func NewGround(t *testing.T, p sim.UPSParams) *Ground {
 			g.logs()
 		}
 		cancel()
+		g.work.Wait() // nobody gives power any more
 		for _, n := range g.machines() {
 			n.Off()
 		}
-		g.work.Wait()
 		g.clear()
 		os.RemoveAll(dir)
 	})
@@ -126,13 +126,27 @@ func (g *Ground) each(f func(*Node) error) {
 	}
 }
 
-// clear removes what this run, or an earlier one, has left of the network.
+// clear removes what this run, or an earlier one, has left of the network. A
+// namespace goes away some time after its name, so the host's end of each pair
+// is removed first: that removes both.
 func (g *Ground) clear() {
+	links := []string{"lwtap", bridge}
+	for i := range 4 {
+		links = append(links, fmt.Sprintf("lwtv%02d", i+1))
+	}
+	for range 50 {
+		left := slices.DeleteFunc(slices.Clone(links), func(name string) bool { return exec.Command("ip", "link", "show", name).Run() != nil })
+		if len(left) == 0 {
+			break
+		}
+		for _, name := range left {
+			exec.Command("ip", "link", "del", name).Run()
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
 	for i := range 4 {
 		exec.Command("ip", "netns", "del", fmt.Sprintf("lwt-node%02d", i+1)).Run()
 	}
-	exec.Command("ip", "link", "del", "lwtap").Run()
-	exec.Command("ip", "link", "del", bridge).Run()
 }
 
 func (g *Ground) node(i int) *Node {
