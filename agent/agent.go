@@ -214,7 +214,11 @@ func (a *Agent) carryOut(ctx context.Context, o link.Order, run *order) {
 	r := link.Result{ID: o.ID, Data: data}
 	if err != nil {
 		r.Err = err.Error()
-		a.c.Log.Warn("order not done", "verb", o.Verb, "order", o.ID, "err", err)
+		level := slog.LevelWarn
+		if quiet {
+			level = slog.LevelDebug // it is asked again and again; the controller says when the Swarm is lost from view
+		}
+		a.c.Log.Log(ctx, level, "order not done", "verb", o.Verb, "order", o.ID, "err", err)
 	}
 	a.mu.Lock()
 	run.result = &r

@@ -39,10 +39,9 @@ func LoadAgent(path string) (Agent, error) {
 		return Agent{}, fmt.Errorf("read the agent's configuration: %w: join first, with the line that \"lastwatt token\" prints on the controller", err)
 	}
 	a := Agent{Dir: "/var/lib/lastwatt-agent"}
-	c := checker{path: path}
+	c := checker{path: path, root: parseTree(data)}
 	c.decode(data, &a)
 	if len(c.problems) == 0 {
-		c.root = parseTree(data)
 		if a.Node == "" {
 			c.wrong([]any{"node"}, "no node: write the name that this node joined with")
 		}

@@ -209,7 +209,9 @@ func (c *checker) oneUPS(i int, n *yaml.Node) (UPS, bool) {
 		before := len(c.problems)
 		c.take(rest.Load(into, yaml.WithKnownFields()), into)
 		for k := before; k < len(c.problems); k++ {
-			c.problems[k].Key = fmt.Sprintf("ups[%d]", i)
+			if c.problems[k].Key == "" {
+				c.problems[k].Key = fmt.Sprintf("ups[%d]", i)
+			}
 			if strings.HasPrefix(c.problems[k].Text, "unknown key") {
 				c.problems[k].Text += fmt.Sprintf("; the driver %s has %s", part.Driver, strings.Join(keys, ", "))
 			}

@@ -23,16 +23,16 @@ policy:
 
 func TestEachMistakeIsSaidWithItsPlaceAndRemedy(t *testing.T) {
 	for _, c := range []struct{ name, from, to, want string }{
-		{"unknown key", "site: rack", "sight: rack", `c.yaml:1: unknown key "sight"`},
+		{"unknown key", "site: rack", "sight: rack", `c.yaml:1: sight: unknown key "sight"`},
 		{"spaces in the site", "site: rack", "site: my rack", `c.yaml:1: site: want a short name without spaces, /, + and #, since it is part of MQTT topics (got "my rack")`},
 		{"unknown node in feeds", "[node01, node02]", "[node01, node09]", `c.yaml:3: ups[0].feeds[1]: "node09" is no node of nodes: (a switch is called "switch")`},
 		{"unknown driver", "driver: sim", "driver: simm", `c.yaml:3: ups[0].driver:`},
-		{"unknown key of the driver", "address:", "adress:", `c.yaml:3: ups[0]`},
+		{"unknown key of the driver", "address:", "adress:", `c.yaml:3: ups[0].adress: unknown key "adress"`},
 		{"unknown wake", "node02: {model: pi5, wake: ups}", "node02: {wake: alarm}", `c.yaml:6: nodes.node02.wake: want one of ups, rtc, gpio, relay, manual (got "alarm")`},
 		{"two hosts", "node02: {model: pi5, wake: ups}", "node02: {ups_host: true}", `c.yaml:6: nodes.node02.ups_host: only one node can have the UPS's cable: remove ups_host from the others`},
 		{"unknown node in a stage", "shed: [node02]", "shed: [node05]", `node05`},
 		{"cutting others", "cut: true", "cut: true, other_loads: [fans]", `c.yaml:3: ups[0].cut: cutting switches off fans too: set cut_others: true if that is meant, or cut: false`},
-		{"no unit", "  stages:", "  ride_through: 30\n  stages:", `c.yaml:8: want a time such as 90s, 5m or 1h30m (got "30")`},
+		{"no unit", "  stages:", "  ride_through: 30\n  stages:", `c.yaml:8: policy.ride_through: want a time such as 90s, 5m or 1h30m (got "30")`},
 		{"broker over websockets", "policy:", "mqtt: {broker: \"ws://h:1\"}\npolicy:", `mqtt.broker`},
 		{"two documents of one key", "site: rack", "site: rack\nsite: rack", `c.yaml:2`},
 	} {

@@ -171,13 +171,12 @@ func Load(path string, kinds []drivers.Kind) (Config, error) {
 
 // Parse is Load of data, which errors call path.
 func Parse(path string, data []byte, kinds []drivers.Kind) (Config, error) {
-	c := checker{path: path, kinds: kinds}
+	c := checker{path: path, kinds: kinds, root: parseTree(data)}
 	f := defaults()
 	c.decode(data, &f)
 	if len(c.problems) > 0 {
 		return Config{}, c.sorted()
 	}
-	c.root = parseTree(data)
 	cfg := c.build(f)
 	if len(c.problems) > 0 {
 		return Config{}, c.sorted()

@@ -59,10 +59,10 @@ func (c *checker) take(err error, into any) {
 	case err == nil:
 	case errors.As(err, &all):
 		for _, e := range all.Errors {
-			c.problems = append(c.problems, Problem{Path: c.path, Line: e.Mark.Line, Text: reword(e.Message, into)})
+			c.problems = append(c.problems, c.told(*e, into))
 		}
 	case errors.As(err, &one):
-		c.problems = append(c.problems, Problem{Path: c.path, Line: one.Mark.Line, Text: reword(one.Message, into)})
+		c.problems = append(c.problems, c.told(*one, into))
 	default:
 		text := reword(err.Error(), into)
 		if strings.Contains(text, "no documents") {
@@ -70,6 +70,37 @@ func (c *checker) take(err error, into any) {
 		}
 		c.problems = append(c.problems, Problem{Path: c.path, Text: text})
 	}
+}
+
+// told is what the library found wrong, with the key that stands there.
+func (c *checker) told(e yaml.LoadError, into any) Problem {
+	return Problem{Path: c.path, Line: e.Mark.Line, Key: keyAt(c.root, e.Mark.Line, e.Mark.Column), Text: reword(e.Message, into)}
+}
+
+// keyAt is the full key of what stands at a place of the file, or of its key;
+// nothing if no key or value begins there.
+func keyAt(n *yaml.Node, line, column int) string {
+	if n == nil {
+		return ""
+	}
+	is := func(n *yaml.Node) bool { return n.Line == line && n.Column == column }
+	for i, child := range n.Content {
+		name := fmt.Sprintf("[%d]", i)
+		if n.Kind == yaml.MappingNode {
+			if i%2 == 0 {
+				continue // it is the key of the next
+			}
+			name = n.Content[i-1].Value
+		}
+		rest := keyAt(child, line, column)
+		switch {
+		case rest != "" && rest[0] != '[':
+			return name + "." + rest
+		case rest != "" || is(child) || n.Kind == yaml.MappingNode && is(n.Content[i-1]):
+			return name + rest
+		}
+	}
+	return ""
 }
 
 // reword rewrites one message of the library.
