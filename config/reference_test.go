@@ -50,7 +50,7 @@ func TestTheReferenceHasEveryKey(t *testing.T) {
 		more    []string // keys of the driver
 	}{
 		{"the file", tree, file{}, nil},
-		{"ups[0]", first(tree["ups"]), upsPart{}, []string{"transport", "vendor", "product", "serial", "path", "poll"}},
+		{"ups[0]", first(tree["ups"]), upsPart{}, []string{"transport", "vendor", "product", "serial", "path", "poll", "scale", "profile"}},
 		{"nodes.node01", mapping(t, tree["nodes"])["node01"], nodePart{}, nil},
 		{"policy", policy, Policy{}, nil},
 		{"policy.budgets", policy["budgets"], Budgets{}, nil},

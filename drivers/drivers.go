@@ -101,18 +101,42 @@ type Command struct {
 // A CommandName is NUT's name of an instant command.
 type CommandName string
 
-// The commands that drivers share. Those that can cut power are
-// [ShutdownReturn] and [ShutdownStayoff].
+// The commands that drivers share.
 const (
 	BeeperEnable    CommandName = "beeper.enable"
 	BeeperDisable   CommandName = "beeper.disable"
 	BeeperMute      CommandName = "beeper.mute"
 	TestQuick       CommandName = "test.battery.start.quick"
+	TestDeep        CommandName = "test.battery.start.deep"
 	TestStop        CommandName = "test.battery.stop"
+	LoadOff         CommandName = "load.off"         // outlets off now
+	LoadOffDelay    CommandName = "load.off.delay"   // outlets off after Delay
+	LoadOn          CommandName = "load.on"          // outlets on now
+	LoadOnDelay     CommandName = "load.on.delay"    // outlets on after Delay, with or without mains
 	ShutdownReturn  CommandName = "shutdown.return"  // outlets off after Delay, on again with mains
 	ShutdownStayoff CommandName = "shutdown.stayoff" // outlets off after Delay, for good
 	ShutdownStop    CommandName = "shutdown.stop"    // forget a shutdown that is counting down
 )
+
+// CommandNames lists them.
+func CommandNames() []CommandName {
+	return []CommandName{
+		BeeperEnable, BeeperDisable, BeeperMute, TestQuick, TestDeep, TestStop,
+		LoadOff, LoadOffDelay, LoadOn, LoadOnDelay, ShutdownReturn, ShutdownStayoff, ShutdownStop,
+	}
+}
+
+// Delays is whether the command takes a delay. One of 0 would be "now", which
+// has commands of its own: it is refused.
+func (n CommandName) Delays() bool {
+	return n == LoadOffDelay || n == LoadOnDelay || n == ShutdownReturn || n == ShutdownStayoff
+}
+
+// CanCutPower is whether the outlets may lose power by the command. A battery
+// test counts: it is how a spent battery shows.
+func (n CommandName) CanCutPower() bool {
+	return n == LoadOff || n == LoadOffDelay || n == ShutdownReturn || n == ShutdownStayoff || n == TestQuick || n == TestDeep
+}
 
 // An Answer is what the device made of a command, read back from it.
 type Answer struct {

@@ -7,6 +7,11 @@ type Volt float64
 
 func (v Volt) String() string { return fmt.Sprintf("%.1f V", float64(v)) }
 
+// Ampere is a current in amperes.
+type Ampere float64
+
+func (a Ampere) String() string { return fmt.Sprintf("%.2f A", float64(a)) }
+
 // Watt is a real power in watts.
 type Watt float64
 

@@ -29,13 +29,26 @@ type UPS struct {
 	BatteryVoltage *Volt          `json:"battery_voltage,omitempty"`
 	BatteryNominal *Volt          `json:"battery_nominal,omitempty"`
 	BatteryType    string         `json:"battery_type,omitempty"`
+	BatteryDate    string         `json:"battery_date,omitempty"` // when it was made, as 2024/05/31
+	// BatteryHealth is what is left of the capacity of a new battery, as
+	// the device says; many say 100 for ever.
+	BatteryHealth      *Percent `json:"battery_health,omitempty"`
+	BatteryCurrent     *Ampere  `json:"battery_current,omitempty"`
+	BatteryTemperature *Celsius `json:"battery_temperature,omitempty"`
 
-	InputVoltage   *Volt  `json:"input_voltage,omitempty"`
-	InputNominal   *Volt  `json:"input_nominal,omitempty"`
-	InputFrequency *Hertz `json:"input_frequency,omitempty"`
-	TransferLow    *Volt  `json:"transfer_low,omitempty"`
-	TransferHigh   *Volt  `json:"transfer_high,omitempty"`
-	OutputVoltage  *Volt  `json:"output_voltage,omitempty"`
+	InputVoltage   *Volt   `json:"input_voltage,omitempty"`
+	InputNominal   *Volt   `json:"input_nominal,omitempty"`
+	InputFrequency *Hertz  `json:"input_frequency,omitempty"`
+	InputCurrent   *Ampere `json:"input_current,omitempty"`
+	Sensitivity    string  `json:"sensitivity,omitempty"` // low, normal (or medium), high
+	TransferLow    *Volt   `json:"transfer_low,omitempty"`
+	TransferHigh   *Volt   `json:"transfer_high,omitempty"`
+
+	OutputVoltage          *Volt   `json:"output_voltage,omitempty"`
+	OutputNominal          *Volt   `json:"output_nominal,omitempty"`
+	OutputFrequency        *Hertz  `json:"output_frequency,omitempty"`
+	OutputFrequencyNominal *Hertz  `json:"output_frequency_nominal,omitempty"`
+	OutputCurrent          *Ampere `json:"output_current,omitempty"`
 
 	Load            *Percent    `json:"load,omitempty"`
 	Power           *Watt       `json:"power,omitempty"`
@@ -46,22 +59,33 @@ type UPS struct {
 	// The delays that the device holds: below 0 means that none is counting.
 	TimerShutdown *time.Duration `json:"timer_shutdown_ns,omitempty"`
 	TimerStart    *time.Duration `json:"timer_start_ns,omitempty"`
+	TimerReboot   *time.Duration `json:"timer_reboot_ns,omitempty"`
 
 	Beeper     string `json:"beeper,omitempty"`      // enabled, disabled, muted
 	TestResult string `json:"test_result,omitempty"` // NUT's words
+
+	Temperature *Celsius `json:"temperature,omitempty"`
 
 	Maker    string `json:"maker,omitempty"`
 	Model    string `json:"model,omitempty"`
 	Serial   string `json:"serial,omitempty"`
 	Firmware string `json:"firmware,omitempty"`
-}
+	Made     string `json:"made,omitempty"` // when the UPS was made, as 2024/05/31
+	// VendorID and ProductID are those of USB, four hexadecimal digits.
+	VendorID  string `json:"vendor_id,omitempty"`
+	ProductID string `json:"product_id,omitempty"`
 
-// A Variable is one value of a UPS under NUT's name for it.
-type Variable struct {
-	Name string
-	// Value is a number, a string; never nil.
-	Value any
-	Unit  string // "V", "%", "s", "W", "VA", "Hz", or empty
+	// Warnings say what the device claims and cannot be true, in words for
+	// people. Its field is absent then.
+	Warnings []string `json:"warnings,omitempty"`
+	// OutOfRange names the variables, in NUT's words, whose values are
+	// beyond the limits that the device itself declares. They are given as
+	// the device says them.
+	OutOfRange []string `json:"out_of_range,omitempty"`
+	// Ages are the ages of the variables that are older than the reading,
+	// because a device's lesser reports are read less often. Nobody changes
+	// the map after the reading was handed out.
+	Ages map[string]time.Duration `json:"ages_ns,omitempty"`
 }
 
 // Status is NUT's ups.status: its tokens, separated by spaces. It is empty if
@@ -94,68 +118,4 @@ func (u UPS) Status() string {
 		}
 	}
 	return s
-}
-
-// Variables lists what the UPS says, under NUT's names, sorted by name.
-func (u UPS) Variables() []Variable {
-	var vs []Variable
-	str := func(name, v string) {
-		if v != "" {
-			vs = append(vs, Variable{name, v, ""})
-		}
-	}
-	volt := func(name string, v *Volt) {
-		if v != nil {
-			vs = append(vs, Variable{name, float64(*v), "V"})
-		}
-	}
-	percent := func(name string, v *Percent) {
-		if v != nil {
-			vs = append(vs, Variable{name, float64(*v), "%"})
-		}
-	}
-	seconds := func(name string, v *time.Duration) {
-		if v != nil {
-			vs = append(vs, Variable{name, v.Seconds(), "s"})
-		}
-	}
-	percent("battery.charge", u.Charge)
-	percent("battery.charge.low", u.ChargeLow)
-	percent("battery.charge.warning", u.ChargeWarning)
-	seconds("battery.runtime", u.Runtime)
-	seconds("battery.runtime.low", u.RuntimeLow)
-	str("battery.type", u.BatteryType)
-	volt("battery.voltage", u.BatteryVoltage)
-	volt("battery.voltage.nominal", u.BatteryNominal)
-	str("device.mfr", u.Maker)
-	str("device.model", u.Model)
-	str("device.serial", u.Serial)
-	if u.InputFrequency != nil {
-		vs = append(vs, Variable{"input.frequency", float64(*u.InputFrequency), "Hz"})
-	}
-	volt("input.transfer.high", u.TransferHigh)
-	volt("input.transfer.low", u.TransferLow)
-	volt("input.voltage", u.InputVoltage)
-	volt("input.voltage.nominal", u.InputNominal)
-	volt("output.voltage", u.OutputVoltage)
-	str("ups.beeper.status", u.Beeper)
-	str("ups.firmware", u.Firmware)
-	percent("ups.load", u.Load)
-	if u.Apparent != nil {
-		vs = append(vs, Variable{"ups.power", float64(*u.Apparent), "VA"})
-	}
-	if u.ApparentNominal != nil {
-		vs = append(vs, Variable{"ups.power.nominal", float64(*u.ApparentNominal), "VA"})
-	}
-	if u.Power != nil {
-		vs = append(vs, Variable{"ups.realpower", float64(*u.Power), "W"})
-	}
-	if u.PowerNominal != nil {
-		vs = append(vs, Variable{"ups.realpower.nominal", float64(*u.PowerNominal), "W"})
-	}
-	str("ups.status", u.Status())
-	str("ups.test.result", u.TestResult)
-	seconds("ups.timer.shutdown", u.TimerShutdown)
-	seconds("ups.timer.start", u.TimerStart)
-	return vs
 }

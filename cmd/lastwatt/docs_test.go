@@ -110,7 +110,12 @@ func TestExitStatusesAndWhatIsSaid(t *testing.T) {
 		{"no daemon", []string{"status", "--socket", socket}, exitAbsent, "controller"},
 		{"no daemon to arm", []string{"arm", "--yes", "--socket", socket}, exitAbsent, "controller"},
 		{"no device", []string{"ups", "list"}, exitAbsent, "none on this machine's USB"},
-		{"a word too many", []string{"ups", "scan"}, exitUsage, `want list, read or dump (got "scan")`},
+		{"a word too many", []string{"ups", "scan"}, exitUsage, `want list, read, watch, dump, do or learn (got "scan")`},
+		{"a command of no UPS", []string{"ups", "do", "load.explode"}, exitUsage, `one of beeper.enable, `},
+		{"a cut that nobody was asked about", []string{"ups", "do", "shutdown.return"}, exitRefused, "nobody to ask: say --yes if it is meant"},
+		{"a device that is none", []string{"ups", "read", "zzzz:1"}, exitUsage, `device: want four hexadecimal digits, such as "0764" (got "zzzz")`},
+		{"a dump into nowhere", []string{"ups", "dump"}, exitUsage, "lastwatt ups dump FILE"},
+		{"a dump that is missing", []string{"ups", "read", "--from", filepath.Join(dir, "none")}, exitFailed, "read the dump: open "},
 		{"a speed that is none", []string{"demo", "--speed", "0"}, exitUsage, "want a speed of 1 to 600"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -52,7 +52,7 @@ func commands() []command {
 		{"abort", "", "undo what an outage has begun, before the commit", abort},
 		{"token", "[--node NAME] [--expires 1h]", "print the line that a node joins with", token},
 		{"join", "TOKEN [--node NAME]", "make this machine a node of the controller that made the token", join},
-		{"ups", "list|read|dump", "power devices on the USB bus", ups},
+		{"ups", "list|read|watch|dump|do|learn", "power devices on the USB bus", ups},
 		{"config", "check FILE", "say what is wrong in a configuration", configCommand},
 		{"controller", "[--config FILE]", "run the controller (a service)", controllerCommand},
 		{"agent", "[--config FILE]", "run a node's agent (a service)", agentCommand},

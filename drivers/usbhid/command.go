@@ -11,9 +11,6 @@ import (
 	"lastwatt/drivers/usbhid/hid"
 )
 
-// testDeep is NUT's name of the long battery test.
-const testDeep drivers.CommandName = "test.battery.start.deep"
-
 // settle is what devices need between two writes: NUT's figure, without which
 // CyberPower's take only the second.
 const settle = 125 * time.Millisecond
@@ -44,6 +41,9 @@ func (s *session) do(ctx context.Context, c drivers.Command) (time.Duration, err
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
+	if c.Name.Delays() && c.Delay <= 0 {
+		return 0, fmt.Errorf("delay: want a time above 0s, since the device takes 0 for now (got %v)", c.Delay)
+	}
 	switch c.Name {
 	case drivers.BeeperDisable:
 		return 0, s.set(beeper, 1)
@@ -53,21 +53,62 @@ func (s *session) do(ctx context.Context, c drivers.Command) (time.Duration, err
 		return 0, s.set(beeper, 3)
 	case drivers.TestQuick:
 		return 0, s.write(test, 1)
-	case testDeep:
+	case drivers.TestDeep:
 		return 0, s.write(test, 2)
 	case drivers.TestStop:
 		return 0, s.write(test, 3)
+	}
+	return s.outlets(ctx, c)
+}
+
+// outlets does the commands that switch the outlets.
+func (s *session) outlets(ctx context.Context, c drivers.Command) (time.Duration, error) {
+	shutdown, startup, err := s.delays()
+	if err != nil {
+		return 0, err
+	}
+	switch c.Name {
+	case drivers.LoadOff:
+		return 0, s.now(delayShutdown)
+	case drivers.LoadOn:
+		return 0, s.now(delayStartup)
+	case drivers.LoadOffDelay:
+		return s.count(shutdown, delayShutdown, c.Delay)
+	case drivers.LoadOnDelay:
+		return s.count(startup, delayStartup, c.Delay)
 	case drivers.ShutdownReturn:
-		return s.cut(ctx, c.Delay, 0)
+		return s.cut(ctx, c.Delay, s.profile.startCount())
 	case drivers.ShutdownStayoff:
 		return s.cut(ctx, c.Delay, -1)
 	case drivers.ShutdownStop:
-		if _, _, err := s.delays(); err != nil {
-			return 0, err
-		}
 		return 0, s.set(delayShutdown, -1)
 	}
 	return 0, drivers.ErrUnsupported
+}
+
+// now writes a count of 0. What can be read back is 0 or, once it is done, -1.
+func (s *session) now(q quantity) error {
+	if err := s.write(q, 0); err != nil {
+		return err
+	}
+	got, err := s.current(q)
+	if err == nil && got > 0 {
+		return mismatch(s.model.feature[q], 0, got)
+	}
+	return err
+}
+
+// count starts a countdown of at least delay. A count of 0 means "now": a delay
+// is rounded up to the device's step and is never less than one.
+func (s *session) count(f *hid.Field, q quantity, delay time.Duration) (time.Duration, error) {
+	if step := s.profile.DelayStep; step > 0 {
+		delay = (delay + step - 1) / step * step
+	}
+	count := max(1, int64(math.Ceil(f.Logical(delay.Seconds())-1e-9)))
+	if f.Limited() && count > f.LogicalMax {
+		return 0, fmt.Errorf("delay %v is too long: at most %v", delay, seconds(f.Physical(f.LogicalMax)))
+	}
+	return seconds(f.Physical(count)), s.set(q, count)
 }
 
 // delays returns the two fields of a cut. Only CyberPower's, below UPS.Output,
@@ -84,17 +125,11 @@ func (s *session) delays() (shutdown, startup *hid.Field, err error) {
 
 // cut arms the countdown that switches the outlets off. start is what the
 // device is to do when mains is back: 0 is on again with mains, -1 stays off
-// (above 0, outlets come on with or without mains).
+// (above 0, outlets of many come on with or without mains).
 func (s *session) cut(ctx context.Context, delay time.Duration, start int64) (time.Duration, error) {
 	f, startup, err := s.delays()
 	if err != nil {
 		return 0, err
-	}
-	// A count of 0 means "now": a delay is rounded up to the device's step
-	// and is never less than one.
-	count := max(1, int64(math.Ceil(f.Logical(delay.Seconds())-1e-9)))
-	if f.Limited() && count > f.LogicalMax {
-		return 0, fmt.Errorf("delay %v is too long: at most %v", delay, seconds(f.Physical(f.LogicalMax)))
 	}
 	if err := s.set(delayStartup, start); err != nil {
 		return 0, err
@@ -104,7 +139,8 @@ func (s *session) cut(ctx context.Context, delay time.Duration, start int64) (ti
 	case <-ctx.Done():
 		return 0, ctx.Err()
 	}
-	if err := s.set(delayShutdown, count); err != nil {
+	took, err := s.count(f, delayShutdown, delay)
+	if err != nil {
 		return 0, err
 	}
 	// The start delay once more: some devices change it with the other.
@@ -113,10 +149,8 @@ func (s *session) cut(ctx context.Context, delay time.Duration, start int64) (ti
 	} else if got != start {
 		return 0, mismatch(startup, start, got)
 	}
-	return seconds(f.Physical(count)), nil
+	return took, nil
 }
-
-func seconds(s float64) time.Duration { return time.Duration(math.Round(s)) * time.Second }
 
 // set writes a field and reads it back.
 func (s *session) set(q quantity, raw int64) error {
@@ -160,7 +194,7 @@ func (s *session) write(q quantity, raw int64) error {
 	if err := f.Insert(payload, raw); err != nil {
 		return err
 	}
-	if err := s.device.SetFeature(f.Report.ID, wire); err != nil {
+	if _, err := s.ask(func() (int, error) { return 0, s.device.SetFeature(f.Report.ID, wire) }); err != nil {
 		return fmt.Errorf("write %v: %w", f.Report, err)
 	}
 	return nil
@@ -175,5 +209,5 @@ func (s *session) current(q quantity) (int64, error) {
 	if !s.snapshot.samples[q].ok {
 		return 0, fmt.Errorf("%v is too short for %s", f.Report, f.Name())
 	}
-	return s.snapshot.samples[q].raw, nil
+	return s.snapshot.samples[q].raw.Raw, nil
 }

@@ -1,8 +1,12 @@
 package usbhid
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -39,12 +43,15 @@ func TestOrdersWriteWhatTheDeviceNeeds(t *testing.T) {
 		{drivers.BeeperEnable, 0, "[8002]", 0},
 		{drivers.BeeperMute, 0, "[8003]", 0},
 		{drivers.TestQuick, 0, "[8501]", 0},
-		{testDeep, 0, "[8502]", 0},
+		{drivers.TestDeep, 0, "[8502]", 0},
 		{drivers.TestStop, 0, "[8503]", 0},
 		{drivers.ShutdownReturn, 2 * time.Minute, "[870000 860200]", 2 * time.Minute},
 		{drivers.ShutdownReturn, 61 * time.Second, "[870000 860200]", 2 * time.Minute},
 		{drivers.ShutdownReturn, 20 * time.Second, "[870000 860100]", time.Minute},
-		{drivers.ShutdownReturn, 0, "[870000 860100]", time.Minute},
+		{drivers.LoadOff, 0, "[860000]", 0},
+		{drivers.LoadOffDelay, time.Second, "[860100]", time.Minute},
+		{drivers.LoadOn, 0, "[870000]", 0},
+		{drivers.LoadOnDelay, 3 * time.Minute, "[870300]", 3 * time.Minute},
 		{drivers.ShutdownStayoff, time.Minute, "[87ffff 860100]", time.Minute},
 		{drivers.ShutdownStop, 0, "[86ffff]", 0},
 	} {
@@ -81,7 +88,10 @@ func TestOrdersThatFailSayWhy(t *testing.T) {
 			"Feature report 0x86 has 1 of 2 bytes: not written, or the rest would be lost"},
 		{"report that cannot be read", func(f *fakeUPS) { f.fails[0x80] = errStall }, drivers.Command{Name: drivers.BeeperMute},
 			"read Feature report 0x80: broken pipe"},
-		{"unknown", nil, drivers.Command{Name: "load.explode"}, "the device does not know this command"},
+		{"unknown", nil, drivers.Command{Name: "load.explode"}, "the device does not know this command; want one of [beeper.enable "},
+		{"delay that would be now", nil, drivers.Command{Name: drivers.ShutdownReturn}, "delay: want a time above 0s, since the device takes 0 for now (got 0s)"},
+		{"now that the device counts down", func(f *fakeUPS) { f.stuck[0x86] = true; f.device.features[0x86] = []byte{0x86, 2, 0} }, drivers.Command{Name: drivers.LoadOff},
+			"UPS.Output.DelayBeforeShutdown: wrote 0 (0), and the device holds 2 (120)"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -119,10 +129,45 @@ func TestCutIsRefusedWhereItsMeaningIsNotKnown(t *testing.T) {
 	}
 }
 
+func TestProfileOverridesTheDescriptor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t, "0764-0501-VP1600ELCD")
+		d := newDriver(f, Match{}, config{Poll: defaultPoll}, testOptions())
+		d.profile = Profile{DelayStep: 3 * time.Minute, StartCount: new(int64(2))}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- d.Run(ctx, func(drivers.Reading) {}) }()
+		time.Sleep(time.Second)
+		a, err := d.Do(t.Context(), drivers.Command{Name: drivers.ShutdownReturn, Delay: 200 * time.Second})
+		if err != nil || a.Delay != 6*time.Minute || fmt.Sprint(f.writes) != "[870200 860600]" {
+			t.Errorf("Do = %v, %v, wrote %v; want 6m0s, wrote [870200 860600]", a.Delay, err, f.writes)
+		}
+		cancel()
+		<-ended
+	})
+}
+
+func TestProfileIsWrittenAndReadBack(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "main.profile.json")
+	p := Profile{Device: "0764:0501 CPS BR1200ELCD at 1-1", DelayStep: time.Minute, StartCount: new(int64(0)), CutsOnMains: true, ReturnsAlone: true, Return: 10 * time.Second, Interrupts: true}
+	if err := p.Save(path); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := LoadProfile(path); err != nil || !reflect.DeepEqual(got, p) {
+		t.Errorf("LoadProfile = %+v, %v, want %+v", got, err, p)
+	}
+	for text, want := range map[string]string{`{"delay_stepp": 60}`: "delay_stepp", `{"delay_step_ns": 7200000000000}`: "delay_step_ns: want 0s to 1h (got 2h0m0s)"} {
+		os.WriteFile(path, []byte(text), 0o644)
+		if _, err := LoadProfile(path); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("LoadProfile of %q = %v, want %q", text, err, want)
+		}
+	}
+}
+
 func TestWriteKeepsTheNeighboursOfAReport(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t, "0764-0501-VP1600ELCD")
-		s, err := newSession(&fakeHandle{ups: f, out: f.out}, f.device.info)
+		s, err := newSession(&fakeHandle{ups: f, out: f.out}, f.device.info, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

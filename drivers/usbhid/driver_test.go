@@ -21,7 +21,7 @@ func testOptions() drivers.Options {
 func TestDriverKeepsADriversPromises(t *testing.T) {
 	drivertest.Run(t, func(t *testing.T) drivertest.Rig {
 		f := newFake(t, "0764-0501-VP1600ELCD")
-		return drivertest.Rig{Driver: newDriver(f, Match{}, defaultPoll, testOptions()), Unplug: f.unplug, Plug: f.plug}
+		return drivertest.Rig{Driver: newDriver(f, Match{}, config{Poll: defaultPoll}, testOptions()), Unplug: f.unplug, Plug: f.plug}
 	})
 }
 
@@ -180,7 +180,7 @@ func TestDeviceThatAnswersNothingIsGivenUp(t *testing.T) {
 		for id := range 256 {
 			f.fails[uint8(id)] = errTimeout
 		}
-		err := newDriver(f, Match{}, defaultPoll, testOptions()).Run(t.Context(), func(r drivers.Reading) {
+		err := newDriver(f, Match{}, config{Poll: defaultPoll}, testOptions()).Run(t.Context(), func(r drivers.Reading) {
 			if got := says(r.Fact.(drivers.UPS).OnBattery); got != "unknown" {
 				t.Errorf("reported on %s", got)
 			}
@@ -210,7 +210,7 @@ func TestDamagedDescriptorYieldsNoStatus(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := newFake(t, "0764-0501-VP1600ELCD")
 			f.device.descriptor = d
-			err := newDriver(f, Match{}, defaultPoll, testOptions()).Run(t.Context(), func(drivers.Reading) {
+			err := newDriver(f, Match{}, config{Poll: defaultPoll}, testOptions()).Run(t.Context(), func(drivers.Reading) {
 				t.Error("reported in spite of a damaged descriptor")
 			})
 			if !errors.Is(err, ErrDescriptor) || !strings.Contains(err.Error(), "0764:0501 CPS VP1600ELCD at 1-1") {
@@ -299,7 +299,7 @@ func TestOrderEndsWithItsContext(t *testing.T) {
 func TestReportThatIsLongerThanDeclaredIsWrittenAtItsLength(t *testing.T) {
 	f := newFake(t, "0764-0501-VP1600ELCD")
 	f.device.features[0x80] = []byte{0x80, 1, 0xaa, 0xbb}
-	s, err := newSession(&fakeHandle{ups: f, out: f.out}, f.device.info)
+	s, err := newSession(&fakeHandle{ups: f, out: f.out}, f.device.info, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,8 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"lastwatt/drivers"
 	"lastwatt/drivers/usbhid/hid"
@@ -41,7 +44,8 @@ func opened(ctx context.Context, m Match, transport string) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return open(ctx, b, m)
+	f := finder{bus: b, match: m, log: slog.New(slog.DiscardHandler), reset: true} // one look resets nothing
+	return f.open(ctx)
 }
 
 // ReadOnce opens a device, reads all of it and closes it. Errors wrap
@@ -90,12 +94,9 @@ func dump(ctx context.Context, d device, i Info, w io.Writer) error {
 	if i.Serial != "" {
 		fmt.Fprintln(out, "serial (masked)")
 	}
-	for len(data) > 0 {
-		n := min(16, len(data))
-		fmt.Fprintf(out, "descriptor % x\n", data[:n])
-		data = data[n:]
-	}
-	s, err := newSession(keepOpen{d}, i)
+	hexLines(out, "usb", i.Descriptors)
+	hexLines(out, "descriptor", data)
+	s, err := newSession(held{d}, i, nil)
 	if err != nil {
 		fmt.Fprintf(out, "# %s\n", oneLine(err))
 		return out.Flush()
@@ -106,10 +107,11 @@ func dump(ctx context.Context, d device, i Info, w io.Writer) error {
 	return out.Flush()
 }
 
-// keepOpen lends a device: closing it is the owner's.
-type keepOpen struct{ device }
-
-func (keepOpen) Close() error { return nil }
+func hexLines(w io.Writer, word string, data []byte) {
+	for line := range slices.Chunk(data, 16) {
+		fmt.Fprintf(w, "%s % x\n", word, line)
+	}
+}
 
 func (s *session) dumpReports(ctx context.Context, out io.Writer) error {
 	for _, r := range s.model.descriptor.Reports {
@@ -128,7 +130,7 @@ func (s *session) dumpReports(ctx context.Context, out io.Writer) error {
 			continue
 		}
 		fmt.Fprintf(out, "feature %02x % x\n", r.ID, wire)
-		_ = s.model.take(&s.snapshot, r.Key, wire) // what cannot be taken is in the dump all the same
+		_ = s.model.take(&s.snapshot, r.Key, wire, time.Now()) // what cannot be taken is in the dump all the same
 	}
 	s.learnTexts()
 	for index := range 256 {
@@ -148,7 +150,7 @@ func ReadDump(r io.Reader) (drivers.UPS, error) {
 	if err != nil {
 		return drivers.UPS{}, fmt.Errorf("read the dump: %w", err)
 	}
-	s, err := newSession(c, c.info)
+	s, err := newSession(c, c.info, nil)
 	if err != nil {
 		return drivers.UPS{}, err
 	}
@@ -205,6 +207,10 @@ func (c *replay) line(key, rest string) error {
 	case "model":
 		c.info.Model = rest
 	case "serial":
+	case "usb":
+		data, err := hexLine(rest)
+		c.info.Descriptors = append(c.info.Descriptors, data...)
+		return err
 	case "descriptor":
 		data, err := hexLine(rest)
 		c.descriptor = append(c.descriptor, data...)

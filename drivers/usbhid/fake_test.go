@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -51,7 +52,10 @@ func captured(t testing.TB, name string) *replay {
 			c.features[wire[0]] = wire
 		}
 	}
-	c.info = Info{Transport: "fake", Path: "1-1", Vendor: 0x0764, Product: 0x0501, Maker: "CPS", Model: "VP1600ELCD"}
+	ids := strings.SplitN(name, "-", 3)
+	vendor, _ := strconv.ParseUint(ids[0], 16, 16)
+	product, _ := strconv.ParseUint(ids[1], 16, 16)
+	c.info = Info{Transport: "fake", Path: "1-1", Vendor: uint16(vendor), Product: uint16(product), Maker: "CPS", Model: ids[2]}
 	return c
 }
 
@@ -188,7 +192,7 @@ func (h *fakeHandle) Close() error                     { return nil }
 // its error and all that it reported.
 func running(t *testing.T, f *fakeUPS) (d *driver, last func() drivers.UPS, stop func() ([]drivers.Reading, error)) {
 	t.Helper()
-	d = newDriver(f, Match{}, defaultPoll, testOptions())
+	d = newDriver(f, Match{}, config{Poll: defaultPoll}, testOptions())
 	ctx, cancel := context.WithCancel(t.Context())
 	var mu sync.Mutex
 	var got []drivers.Reading

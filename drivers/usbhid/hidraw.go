@@ -39,5 +39,5 @@ func (b hidrawBus) Open(i Info) (device, error) {
 	if i.Node == "" {
 		return nil, errors.New("it has no hidraw file")
 	}
-	return openHidraw(i.Node)
+	return openHidraw(i.Node, usbNode(b.sys, b.dev, i.Path))
 }

@@ -16,9 +16,10 @@ import (
 type hidraw struct {
 	fd     int
 	events *os.File
+	usb    string // the same device's file for libusb
 }
 
-func openHidraw(node string) (device, error) {
+func openHidraw(node, usb string) (device, error) {
 	fd, err := unix.Open(node, unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, openError(node, err)
@@ -27,7 +28,7 @@ func openHidraw(node string) (device, error) {
 	if err != nil {
 		return nil, errors.Join(openError(node, err), unix.Close(fd))
 	}
-	return &hidraw{fd: fd, events: os.NewFile(uintptr(in), node)}, nil
+	return &hidraw{fd: fd, events: os.NewFile(uintptr(in), node), usb: usb}, nil
 }
 
 func openError(node string, err error) error {
@@ -118,6 +119,23 @@ func (h *hidraw) Descriptor() ([]byte, error) {
 		return nil, kernelError(err)
 	}
 	return append([]byte{}, d.Value[:min(int(size), len(d.Value))]...), nil
+}
+
+// resetDevice is USBDEVFS_RESET of linux/usbdevice_fs.h: _IO('U', 20).
+const resetDevice = 'U'<<8 | 20
+
+// Reset implements resetter: the kernel reads the descriptors anew, and its HID
+// driver takes the device again if they differ.
+func (h *hidraw) Reset() error {
+	usb, err := unix.Open(h.usb, unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("reset: %w", openError(h.usb, err))
+	}
+	defer unix.Close(usb)
+	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(usb), resetDevice, 0); errno != 0 {
+		return fmt.Errorf("reset: %w", kernelError(errno))
+	}
+	return nil
 }
 
 // Text implements device.

@@ -4,4 +4,4 @@ package usbhid
 
 import "errors"
 
-func openHidraw(string) (device, error) { return nil, errors.New("hidraw is only on Linux") }
+func openHidraw(_, _ string) (device, error) { return nil, errors.New("hidraw is only on Linux") }

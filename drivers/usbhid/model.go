@@ -4,107 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"time"
 
 	"lastwatt/drivers/usbhid/hid"
 )
-
-// A quantity is one thing that a UPS may say.
-type quantity int
-
-const (
-	acPresent quantity = iota
-	charging
-	discharging
-	fullyCharged
-	belowLimit
-	timeExpired
-	shutdownImminent
-	needReplacement
-	overload
-	boost
-	buck
-	charge
-	chargeLow
-	chargeWarning
-	runtime
-	runtimeLow
-	batteryVoltage
-	batteryNominal
-	batteryType
-	inputVoltage
-	inputNominal
-	inputFrequency
-	transferLow
-	transferHigh
-	outputVoltage
-	load
-	power
-	powerNominal
-	apparent
-	apparentNominal
-	delayShutdown
-	delayStartup
-	beeper
-	test
-	maker
-	product
-	firmware
-	quantities // their number
-)
-
-// paths returns where devices keep each quantity: the first path that a device
-// declares counts. Report ids are no guide: CyberPower alone has two families
-// that give one id different meanings.
-func paths() [quantities][]string {
-	status := func(name string) []string {
-		return []string{
-			"UPS.PowerSummary.PresentStatus." + name, "UPS.PowerSummary." + name,
-			"UPS.BatterySystem.Battery.PresentStatus." + name, "UPS.PresentStatus." + name,
-		}
-	}
-	output := func(name string) []string {
-		return []string{
-			"UPS.Output." + name, "UPS.PowerConverter.Output." + name,
-			"UPS.PowerConverter." + name, "UPS.PowerSummary." + name,
-		}
-	}
-	battery := func(name string) []string {
-		return []string{"UPS.PowerSummary." + name, "UPS.Battery." + name, "UPS.BatterySystem.Battery." + name}
-	}
-	rated := func(name string) []string {
-		return append(output(name), "UPS.Flow.[4]."+name, "UPS.Flow."+name)
-	}
-	return [quantities][]string{
-		acPresent: status("ACPresent"), charging: status("Charging"), discharging: status("Discharging"),
-		fullyCharged: status("FullyCharged"), belowLimit: status("BelowRemainingCapacityLimit"),
-		timeExpired: status("RemainingTimeLimitExpired"), shutdownImminent: status("ShutdownImminent"),
-		needReplacement: status("NeedReplacement"),
-		overload: {"UPS.Output.Overload", "UPS.PowerSummary.PresentStatus.Overload",
-			"UPS.PowerConverter.PresentStatus.Overload", "UPS.PresentStatus.Overload"},
-		boost:  {"UPS.Output.Boost", "UPS.PowerConverter.PresentStatus.Boost", "UPS.PowerSummary.PresentStatus.Boost"},
-		buck:   {"UPS.Output.Buck", "UPS.PowerConverter.PresentStatus.Buck", "UPS.PowerSummary.PresentStatus.Buck"},
-		charge: battery("RemainingCapacity"), chargeLow: battery("RemainingCapacityLimit"),
-		chargeWarning: battery("WarningCapacityLimit"), runtime: battery("RunTimeToEmpty"),
-		runtimeLow: battery("RemainingTimeLimit"), batteryVoltage: battery("Voltage"),
-		batteryNominal: battery("ConfigVoltage"), batteryType: battery("iDeviceChemistry"),
-		inputVoltage:   {"UPS.Input.Voltage", "UPS.PowerConverter.Input.Voltage", "UPS.PowerSummary.Input.Voltage", "UPS.PowerConverter.Input.[1].Voltage"},
-		inputNominal:   {"UPS.Input.ConfigVoltage", "UPS.PowerSummary.Input.ConfigVoltage", "UPS.Flow.[1].ConfigVoltage", "UPS.Flow.ConfigVoltage"},
-		inputFrequency: {"UPS.Input.Frequency", "UPS.PowerConverter.Input.Frequency", "UPS.PowerConverter.Input.[1].Frequency"},
-		transferLow:    {"UPS.Input.LowVoltageTransfer", "UPS.Output.LowVoltageTransfer", "UPS.PowerConverter.Output.LowVoltageTransfer"},
-		transferHigh:   {"UPS.Input.HighVoltageTransfer", "UPS.Output.HighVoltageTransfer", "UPS.PowerConverter.Output.HighVoltageTransfer"},
-		outputVoltage:  {"UPS.Output.Voltage", "UPS.PowerConverter.Output.Voltage"},
-		load:           append(output("PercentLoad"), "UPS.OutletSystem.Outlet.PercentLoad"),
-		power:          output("ActivePower"), powerNominal: rated("ConfigActivePower"),
-		apparent: output("ApparentPower"), apparentNominal: rated("ConfigApparentPower"),
-		delayShutdown: {"UPS.Output.DelayBeforeShutdown", "UPS.PowerSummary.DelayBeforeShutdown"},
-		delayStartup:  {"UPS.Output.DelayBeforeStartup", "UPS.PowerSummary.DelayBeforeStartup"},
-		beeper:        {"UPS.PowerSummary.AudibleAlarmControl", "UPS.BatterySystem.Battery.AudibleAlarmControl", "UPS.AudibleAlarmControl"},
-		test:          {"UPS.Output.Test", "UPS.BatterySystem.Battery.Test", "UPS.Battery.Test"},
-		maker:         {"UPS.PowerSummary.iManufacturer", "UPS.iManufacturer"},
-		product:       {"UPS.PowerSummary.iProduct", "UPS.iProduct"},
-		firmware:      {"UPS.PowerSummary.ff01:00d0"},
-	}
-}
 
 // A model is a device's report descriptor with the quantities found in it.
 type model struct {
@@ -179,22 +82,35 @@ func (m *model) inputBytes() int {
 
 // A sample is one quantity as it was last read.
 type sample struct {
-	value float64 // in the unit of the field
-	raw   int64
+	field *hid.Field // the field it was read from; nil before the first
+	raw   hid.Value
 	ok    bool
+	at    time.Time
 }
 
 // A snapshot is what is known of a device.
 type snapshot struct {
+	info    Info
+	quirks  [quantities][]quirk
+	scales  map[string]float64  // by NUT's name, from the configuration
+	decided [quantities]float64 // the scales that quirks chose; 0 is none
 	samples [quantities]sample
 	// silent says that every bit beside ACPresent in its report is 0.
 	silent bool
-	texts  map[uint8]string // USB strings by index; the caller fills it
+	// supplied says that an input voltage of mains was seen before, so that
+	// a low one is a loss and not a wrong scale.
+	supplied bool
+	texts    map[uint8]string // USB strings by index; the caller fills it
 }
 
-// take puts a report into the snapshot. wire is nil if it could not be read:
-// then what it holds is absent from now on.
-func (m *model) take(s *snapshot, k hid.Key, wire []byte) error {
+// newSnapshot knows nothing yet. scales may be nil.
+func newSnapshot(i Info, scales map[string]float64) snapshot {
+	return snapshot{info: i, quirks: byQuantity(), scales: scales, texts: map[uint8]string{}}
+}
+
+// take puts a report that was read at a moment into the snapshot. wire is nil if
+// it could not be read: then what it holds is absent from now on.
+func (m *model) take(s *snapshot, k hid.Key, wire []byte, at time.Time) error {
 	fields := &m.feature
 	if k.Type == hid.Input {
 		fields = &m.input
@@ -209,38 +125,24 @@ func (m *model) take(s *snapshot, k hid.Key, wire []byte) error {
 		}
 		v, ok := f.Extract(payload)
 		ok = ok && err == nil && wire != nil
-		s.samples[q] = sample{raw: v.Raw, value: f.Physical(v.Raw), ok: ok && credible(quantity(q), f, v)}
+		s.samples[q] = sample{f, v, ok && !(boolean(quantity(q)) && v.Raw != 0 && v.Raw != 1), at}
 		if quantity(q) == acPresent {
 			s.silent = silent(m.descriptor.Report(k), payload)
 		}
 	}
+	s.supplied = s.supplied || s.mainsSeen()
 	return err
 }
+
+// boolean is whether a quantity decides about mains and can only be 0 or 1:
+// anything else is another report's bytes.
+func boolean(q quantity) bool { return q == acPresent || q == charging || q == discharging }
 
 func silent(r *hid.Report, payload []byte) bool {
 	for _, f := range r.Fields {
 		if v, ok := f.Extract(payload); !ok || v.Raw != 0 {
 			return false
 		}
-	}
-	return true
-}
-
-// credible says whether a value can be what it claims to be.
-func credible(q quantity, f *hid.Field, v hid.Value) bool {
-	most := f.Physical(1<<min(f.Size, 62) - 1)
-	switch q {
-	case acPresent, charging, discharging:
-		return v.Raw == 0 || v.Raw == 1
-	case inputVoltage, inputNominal, outputVoltage, transferLow, transferHigh:
-		// Tripp Lite's exponent makes 0.001214 V of 121.4 V: a field that
-		// cannot hold any country's mains does not measure it.
-		return most >= 100
-	case batteryVoltage, batteryNominal:
-		return most >= 6 && f.Physical(v.Raw) <= 300
-	case inputFrequency:
-		hz := f.Physical(v.Raw)
-		return hz >= 40 && hz <= 70
 	}
 	return true
 }

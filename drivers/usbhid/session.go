@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"lastwatt/drivers"
@@ -14,14 +16,20 @@ import (
 // A session is one open device, from its opening to its loss. All of it belongs
 // to the goroutine of run.
 type session struct {
-	device device
-	info   Info
-	model  *model
-	log    *slog.Logger
-	report func(drivers.Reading)
-	poll   time.Duration
+	device  device
+	info    Info
+	model   *model
+	log     *slog.Logger
+	report  func(drivers.Reading)
+	poll    time.Duration
+	profile Profile
+	heard   *atomic.Int64 // counts events that changed what is believed; nil: nobody asks
 
-	snapshot snapshot
+	snapshot  snapshot
+	frames    chan frame  // input reports; nil before run
+	transfers chan func() // what the device is asked; one at a time
+	lost      error       // what a frame said while an answer was waited for
+	edges     int         // frames in a row that contradict believed
 	// believed is the last judgement that stood; nil before the first.
 	believed *bool
 	queue    []*hid.Report // still to read in this walk
@@ -35,31 +43,14 @@ type session struct {
 	always chan struct{} // closed
 }
 
-// open finds the device, opens it and reads its descriptor. The caller closes
-// the session's device, or calls run, which does.
-func open(ctx context.Context, b bus, m Match) (*session, error) {
-	i, err := choose(b, m)
-	if err != nil {
-		return nil, err
-	}
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	d, err := b.Open(i)
-	if err != nil {
-		return nil, fmt.Errorf("open %v: %w", i, err)
-	}
-	return newSession(d, i)
-}
-
 // newSession takes d over: it closes d if it fails.
-func newSession(d device, i Info) (*session, error) {
+func newSession(d device, i Info, scales map[string]float64) (*session, error) {
 	data, err := d.Descriptor()
 	if err == nil {
 		var m *model
 		if m, err = newModel(data); err == nil {
 			s := &session{
-				device: d, info: i, model: m, log: slog.New(slog.DiscardHandler), report: func(drivers.Reading) {},
+				device: d, info: i, model: m, log: slog.New(slog.DiscardHandler), report: func(drivers.Reading) {}, snapshot: newSnapshot(i, scales),
 				orders: make(chan order), ended: make(chan struct{}), always: make(chan struct{}),
 			}
 			close(s.always)
@@ -83,17 +74,20 @@ type frame struct {
 
 // run reads the device until ctx is done or the device is lost, and closes it.
 func (s *session) run(ctx context.Context) (err error) {
-	frames := make(chan frame)
+	s.frames, s.transfers = make(chan frame), make(chan func())
 	listening, stop := context.WithCancel(ctx)
-	heard := make(chan struct{})
-	go func() {
-		defer close(heard)
-		s.listen(listening, frames)
-	}()
+	var work sync.WaitGroup
+	work.Go(func() { s.listen(listening, s.frames) })
+	work.Go(func() {
+		for transfer := range s.transfers {
+			transfer()
+		}
+	})
 	defer func() {
 		close(s.ended)
 		stop()
-		<-heard
+		close(s.transfers)
+		work.Wait()
 		s.device.Close()
 	}()
 	s.log.Info("UPS opened", "device", s.info.String(), "transport", s.info.Transport)
@@ -104,7 +98,7 @@ func (s *session) run(ctx context.Context) (err error) {
 	for ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
-		case f := <-frames:
+		case f := <-s.frames:
 			err = s.hear(f)
 		case <-poll.C:
 			err = s.watch()
@@ -114,6 +108,9 @@ func (s *session) run(ctx context.Context) (err error) {
 			s.beginWalk()
 		case <-s.more():
 			err = s.step()
+		}
+		if err == nil {
+			err = s.lost
 		}
 		if err != nil && ctx.Err() == nil {
 			return err
@@ -151,200 +148,4 @@ func (s *session) listen(ctx context.Context, frames chan<- frame) {
 			return
 		}
 	}
-}
-
-// hear takes an input report. One that changes what is believed of mains is
-// confirmed and reported at once; any other waits for the next poll.
-func (s *session) hear(f frame) error {
-	switch {
-	case errors.Is(f.err, errGone):
-		return fmt.Errorf("listen to %v: %w", s.info, f.err)
-	case f.err != nil:
-		s.log.Info("UPS sends no events; polls go on", "device", s.info.String(), "reason", f.err)
-		return nil
-	}
-	k := hid.Key{Type: hid.Input}
-	if s.model.descriptor.IDs && len(f.wire) > 0 {
-		k.ID = f.wire[0]
-	}
-	if s.model.descriptor.Report(k) == nil {
-		return nil
-	}
-	if err := s.model.take(&s.snapshot, k, f.wire); err != nil {
-		return nil // an event that cannot be read says nothing; the poll will
-	}
-	if s.changed() {
-		return s.tell()
-	}
-	return nil
-}
-
-// maxMute is how many polls in a row may go without a word before the device is
-// as good as unplugged.
-const maxMute = 3
-
-// watch is one poll.
-func (s *session) watch() error {
-	err := s.look()
-	if s.mute++; err != nil || s.answered {
-		s.mute = 0
-	}
-	if s.mute == maxMute {
-		return fmt.Errorf("poll %v: %w", s.info, errNoReport)
-	}
-	return err
-}
-
-// look reads the status and reports it.
-func (s *session) look() error {
-	s.answered = false
-	for _, r := range s.model.features(deciding()...) {
-		err := s.read(r)
-		if errors.Is(err, errGone) {
-			return err
-		}
-		s.answered = s.answered || err == nil
-		if errors.Is(err, errTimeout) {
-			break
-		}
-	}
-	return s.tell()
-}
-
-// changed says whether the device now seems to say something else of mains than
-// what is believed.
-func (s *session) changed() bool {
-	now := s.snapshot.onBattery()
-	was := s.believed != nil && *s.believed
-	return now != nil && *now != was
-}
-
-// tell reports the snapshot. A change of mains is read a second time first, and
-// dropped if the second reading does not agree.
-func (s *session) tell() error {
-	if s.changed() {
-		for _, r := range s.model.features(acPresent, discharging, inputVoltage) {
-			if err := s.read(r); errors.Is(err, errGone) {
-				return err
-			} else if err != nil {
-				break // the sample is absent now: no evidence, no change
-			}
-		}
-	}
-	if !s.walked {
-		return nil // half a reading would look as if the device lacked the rest
-	}
-	if now := s.snapshot.onBattery(); now != nil {
-		if s.believed == nil || *now != *s.believed {
-			s.log.Info("UPS says of mains", "device", s.info.String(), "on_battery", *now)
-		}
-		s.believed = now
-	}
-	s.report(drivers.Reading{At: time.Now(), Fact: s.snapshot.ups(s.info)})
-	return nil
-}
-
-func (s *session) beginWalk() {
-	s.queue, s.failed = s.model.features(), 0
-}
-
-// step reads the next report of a walk; the last one ends it with a reading.
-func (s *session) step() error {
-	r := s.queue[0]
-	s.queue = s.queue[1:]
-	err := s.read(r)
-	switch {
-	case errors.Is(err, errGone):
-		return err
-	case errors.Is(err, errTimeout):
-		// The others would time out too, 5 s each.
-		for _, rest := range s.queue {
-			s.forget(rest)
-		}
-		s.queue = nil
-	case err != nil:
-		s.failed++
-	}
-	if len(s.queue) > 0 {
-		return nil
-	}
-	if n := len(s.model.features()); s.failed == n {
-		return fmt.Errorf("read %v: %w: %w", s.info, errNoReport, err)
-	}
-	s.learnTexts()
-	s.walked = true
-	return s.tell()
-}
-
-func (s *session) forget(r *hid.Report) { _ = s.model.take(&s.snapshot, r.Key, nil) }
-
-// read gets a feature report into the snapshot. What cannot be read is absent.
-func (s *session) read(r *hid.Report) error {
-	wire, err := s.get(r)
-	if err != nil {
-		s.forget(r)
-		return fmt.Errorf("read %v of %v: %w", r.Key, s.info, err)
-	}
-	return s.model.take(&s.snapshot, r.Key, wire)
-}
-
-// get reads a feature report, twice if the first try is refused: single reads
-// fail on some devices.
-func (s *session) get(r *hid.Report) ([]byte, error) {
-	buf := make([]byte, r.Bytes()+1)
-	n, err := s.device.Feature(r.ID, buf)
-	if err != nil && !errors.Is(err, errGone) && !errors.Is(err, errTimeout) {
-		n, err = s.device.Feature(r.ID, buf)
-	}
-	if err != nil {
-		return nil, err
-	}
-	declared := r.Bytes()
-	if s.model.descriptor.IDs {
-		declared++
-	}
-	return buf[:min(n, declared)], nil
-}
-
-// learnTexts reads the USB strings that the snapshot points to, each once.
-func (s *session) learnTexts() {
-	if s.snapshot.texts == nil {
-		s.snapshot.texts = map[uint8]string{}
-	}
-	for _, q := range []quantity{batteryType, firmware, maker, product} {
-		r := s.snapshot.samples[q]
-		if !r.ok || r.raw < 1 || r.raw > 255 {
-			continue
-		}
-		i := uint8(r.raw)
-		if _, known := s.snapshot.texts[i]; known {
-			continue
-		}
-		// A string that cannot be read is not asked for again.
-		s.snapshot.texts[i], _ = s.device.Text(i)
-	}
-}
-
-// readAll walks the device once, for a caller without run.
-func (s *session) readAll(ctx context.Context) (drivers.UPS, error) {
-	rs := s.model.features()
-	failed := 0
-	var last error
-	for _, r := range rs {
-		if err := ctx.Err(); err != nil {
-			return drivers.UPS{}, err
-		}
-		err := s.read(r)
-		if errors.Is(err, errGone) || errors.Is(err, errTimeout) {
-			return drivers.UPS{}, err
-		}
-		if err != nil {
-			failed, last = failed+1, err
-		}
-	}
-	if failed == len(rs) {
-		return drivers.UPS{}, fmt.Errorf("read %v: %w: %w", s.info, errNoReport, last)
-	}
-	s.learnTexts()
-	return s.snapshot.ups(s.info), nil
 }

@@ -46,8 +46,9 @@ func scan(sys, dev string) ([]Info, error) {
 		usb := filepath.Join(sys, "bus/usb/devices", path)
 		i := Info{
 			Path: path, Vendor: hexWord(usb, "idVendor"), Product: hexWord(usb, "idProduct"),
-			Maker: word(usb, "manufacturer"), Model: word(usb, "product"), Serial: clean(word(usb, "serial")),
+			Maker: word(usb, "manufacturer"), Model: word(usb, "product"), Serial: realSerial(word(usb, "serial")),
 		}
+		i.Descriptors, _ = os.ReadFile(filepath.Join(usb, "descriptors"))
 		node, descriptor := hidNode(dir)
 		if node != "" {
 			i.Node = filepath.Join(dev, node)

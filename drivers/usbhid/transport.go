@@ -62,6 +62,9 @@ type Info struct {
 	Maker     string
 	Model     string
 	Serial    string // empty if the device has none
+	// Descriptors are the device's and its configurations', as USB has them
+	// (USB 2.0, section 9.6); nil where the system does not show them.
+	Descriptors []byte
 	// HeldBy names the program that has the device, where it can be known.
 	HeldBy string
 	// Err is why the device cannot be opened, with the remedy; nil if

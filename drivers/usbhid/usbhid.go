@@ -5,9 +5,11 @@ package usbhid
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"lastwatt/drivers"
@@ -39,7 +41,11 @@ func Kind() drivers.Kind {
 		if err != nil {
 			return nil, err
 		}
-		return newDriver(b, m, c.Poll, o), nil
+		d := newDriver(b, m, c, o)
+		if c.Profile != "" {
+			d.profile, err = LoadProfile(c.Profile)
+		}
+		return d, err
 	}}
 }
 
@@ -53,6 +59,11 @@ type config struct {
 	Serial  string        `yaml:"serial"`
 	Path    string        `yaml:"path"`
 	Poll    time.Duration `yaml:"poll"`
+	// Scale corrects quantities that the device gives in a wrong scale, by
+	// NUT's names: what the device says is multiplied.
+	Scale map[string]float64 `yaml:"scale"`
+	// Profile is the file that lastwatt ups learn wrote.
+	Profile string `yaml:"profile"`
 }
 
 func (c config) match() (Match, error) {
@@ -67,6 +78,14 @@ func (c config) match() (Match, error) {
 	if c.Poll < minPoll || c.Poll > maxPoll {
 		return m, fmt.Errorf("poll: want %v to %v (got %v)", minPoll, maxPoll, c.Poll)
 	}
+	for name, scale := range c.Scale {
+		if known := names(); name == "" || !slices.Contains(known[:], name) {
+			return m, fmt.Errorf("scale: %q is no variable that has a scale; lastwatt ups read shows their names", name)
+		}
+		if scale <= 0 || scale > 1e6 {
+			return m, fmt.Errorf("scale: %s: want a factor above 0, such as 0.1 (got %g)", name, scale)
+		}
+	}
 	return m, nil
 }
 
@@ -79,6 +98,32 @@ func usbID(key, s string) (uint16, error) {
 		return 0, fmt.Errorf("%s: want four hexadecimal digits, such as \"0764\" (got %q)", key, s)
 	}
 	return uint16(n), nil
+}
+
+// ParseMatch reads how a person names a device: by its place on the bus (1-1.2),
+// its USB ids (0764:0501) or its serial number. Empty is any.
+func ParseMatch(s string) (Match, error) {
+	vendor, product, ids := strings.Cut(s, ":")
+	switch {
+	case ids:
+		var m Match
+		var err error
+		if m.Vendor, err = usbID("device", vendor); err != nil {
+			return m, err
+		}
+		m.Product, err = usbID("device", product)
+		return m, err
+	case isPath(s):
+		return Match{Path: s}, nil
+	}
+	return Match{Serial: s}, nil
+}
+
+// isPath is whether s is a place on the bus as sysfs writes it.
+func isPath(s string) bool {
+	bus, ports, ok := strings.Cut(s, "-")
+	digits := func(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
+	return ok && digits(bus) && !slices.ContainsFunc(strings.Split(ports, "."), func(p string) bool { return !digits(p) })
 }
 
 // A Match says which device is meant. The zero value is the only power device
@@ -116,34 +161,50 @@ func (m Match) String() string {
 
 // driver implements [drivers.Commander].
 type driver struct {
-	bus     bus
-	match   Match
+	finder  finder // of whoever calls Run
 	poll    time.Duration
+	profile Profile
 	options drivers.Options
+
+	heard atomic.Int64 // changes of mains that the device told by itself
 
 	mu      sync.Mutex
 	session *session // nil while no device is open
 }
 
-func newDriver(b bus, m Match, poll time.Duration, o drivers.Options) *driver {
-	return &driver{bus: b, match: m, poll: poll, options: o}
+// New makes a driver without a configuration, for someone at a terminal.
+// transport is auto, hidraw or gousb.
+func New(transport string, m Match, o drivers.Options) (drivers.Commander, error) {
+	b, err := busOf(transport, newLibusb())
+	if err != nil {
+		return nil, err
+	}
+	return newDriver(b, m, config{Poll: defaultPoll}, o), nil
+}
+
+func newDriver(b bus, m Match, c config, o drivers.Options) *driver {
+	return &driver{finder: finder{bus: b, match: m, scales: c.Scale, log: o.Log}, poll: c.Poll, options: o}
 }
 
 // Run implements [drivers.Driver]. It takes up to the transport's longest wait,
-// 5 s for a device that hangs, to return after ctx is done.
+// 5 s for a device that hangs, to return after ctx is done. Called again, it
+// takes the same device as before.
 func (d *driver) Run(ctx context.Context, report func(drivers.Reading)) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	s, err := open(ctx, d.bus, d.match)
+	s, err := d.finder.open(ctx)
 	if err != nil {
 		return err
 	}
-	s.log, s.report, s.poll = d.options.Log, report, d.poll
+	s.log, s.report, s.poll, s.profile, s.heard = d.options.Log, report, d.poll, d.profile, &d.heard
 	d.set(s)
 	defer d.set(nil)
 	return s.run(ctx)
 }
+
+// events counts the changes of mains that the device told by itself.
+func (d *driver) events() int { return int(d.heard.Load()) }
 
 func (d *driver) set(s *session) {
 	d.mu.Lock()
@@ -156,6 +217,9 @@ func (d *driver) Do(ctx context.Context, c drivers.Command) (drivers.Answer, err
 	d.mu.Lock()
 	s := d.session
 	d.mu.Unlock()
+	if !slices.Contains(drivers.CommandNames(), c.Name) {
+		return drivers.Answer{}, fmt.Errorf("order %q: %w; want one of %s", c.Name, drivers.ErrUnsupported, drivers.CommandNames())
+	}
 	if s == nil {
 		return drivers.Answer{}, fmt.Errorf("order %q: %w", c.Name, drivers.ErrNotRunning)
 	}

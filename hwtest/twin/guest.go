@@ -71,7 +71,7 @@ policy:
   reserve: 20s
   budgets: {drain: 40s, halt: 60s, park: 30s, boot: 60s, swarm: 20s}
   stages:
-    - {name: all, on_battery: 15s}
+    - {name: all}
 mqtt: {broker: "tcp://10.77.0.1:18830"}
 controller: {listen: ":7480", advertise: "10.77.0.20:7480", state_dir: %[1]s/state, control_socket: /run/lastwatt.sock}
 `

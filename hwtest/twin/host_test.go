@@ -12,14 +12,15 @@ import (
 )
 
 // The controller runs on a machine of its own, in the lab's kernel, and reads
-// the virtual CyberPower on that machine's USB with gousb.
+// the virtual CyberPower on that machine's USB with gousb. Its battery lasts for
+// four minutes, and nothing but that says when to stop.
 func TestAnOutageWithTheUPSOnUSB(t *testing.T) {
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := sim.UPSParams{Battery: sim.ReferenceBattery(), NominalWatts: 960, CutsOnMains: true}
-	p.Battery.CapacityWh, p.Battery.Wh = 12, 12
+	p.Battery.CapacityWh, p.Battery.Wh = 5, 5
 	g := NewGround(t, p)
 	h, device := g.AddHost(root)
 	h.Join()
@@ -30,6 +31,12 @@ func TestAnOutageWithTheUPSOnUSB(t *testing.T) {
 	charge := g.UPS.Battery().Percent()
 
 	g.UPS.SetMains(false)
+	g.saw(n, "stopping", 120*time.Second)
+	s, _ := h.Status()
+	t.Logf("stopping after %s, with %.0f %% in the battery: %s", at(), g.UPS.Battery().Percent(), s.Summary)
+	if time.Since(began) < 15*time.Second {
+		t.Error("the battery would have carried them for longer")
+	}
 	g.saw(n, "committed", 120*time.Second)
 	t.Logf("committed after %s", at())
 	g.until(240*time.Second, "dark outlets", func() bool { return !g.UPS.Outlets() })
