@@ -203,10 +203,16 @@ func (c *Controller) health() []rack.Problem {
 		list = append(list, rack.Problem{Code: code, Severity: severity, Text: text, Remedy: remedy})
 	}
 	for _, u := range c.c.UPS {
-		if v := c.ups[u.Name]; !v.Contact {
-			add("ups-contact", "critical", "UPS "+u.Name+" does not answer", "check its USB cable; \"lastwatt ups list\" shows what is on the bus")
-		} else if v.Fact.ReplaceBattery != nil && *v.Fact.ReplaceBattery {
+		v := c.ups[u.Name]
+		if !v.Contact {
+			add("ups-contact", "critical", "UPS "+u.Name+" does not answer: "+v.Lost, "check its USB cable; \"lastwatt ups list\" shows what is on the bus")
+			continue
+		}
+		if v.Fact.ReplaceBattery != nil && *v.Fact.ReplaceBattery {
 			add("replace-battery", "warning", "UPS "+u.Name+" asks for a new battery", "replace it")
+		}
+		for _, w := range v.Fact.Warnings {
+			add("ups-reading", "warning", "UPS "+u.Name+": "+w, "if it is a matter of scale, correct it with scale: in the configuration; and send the output of \"lastwatt ups dump\" with a bug report")
 		}
 	}
 	for _, n := range c.c.Rules.Nodes {

@@ -110,7 +110,7 @@ func toPolicy(f drivers.UPS) policy.Reading {
 }
 
 func (c *Controller) takeContact(ctx context.Context, in contact) {
-	c.ups[in.ups].Contact = false
+	c.ups[in.ups].Contact, c.ups[in.ups].Lost = false, fmt.Sprint(in.err)
 	if in.ups == c.c.Rules.UPS.Name {
 		c.step(ctx, policy.Contact{Lost: true})
 	}
@@ -180,10 +180,17 @@ func (c *Controller) takeSwarm(ctx context.Context, in swarmIn) {
 	c.step(ctx, policy.SwarmSeen{Swarm: s})
 }
 
-// drive keeps one driver running: a lost device is looked for again at once,
-// then with growing pauses up to 5 s.
+// A UPS may leave the bus just when mains goes: it is looked for in short steps
+// first, and then with growing pauses.
+const (
+	driveStep  = 100 * time.Millisecond
+	driveSteps = 100 // some 10 s
+	driveMost  = 5 * time.Second
+)
+
+// drive keeps one driver running.
 func (c *Controller) drive(ctx context.Context, u UPS) {
-	pause, said := 100*time.Millisecond, ""
+	pause, tries, said := driveStep, 0, ""
 	for ctx.Err() == nil {
 		got := false
 		err := u.Driver.Run(ctx, func(r drivers.Reading) {
@@ -198,17 +205,19 @@ func (c *Controller) drive(ctx context.Context, u UPS) {
 			return
 		}
 		if got {
-			pause, said = 100*time.Millisecond, ""
+			pause, tries, said = driveStep, 0, ""
 		}
 		if text := fmt.Sprint(err); text != said {
 			c.c.Log.Warn("ups lost", "device", u.Name, "err", err)
 			said = text
+			c.send(ctx, contact{u.Name, err})
 		}
-		c.send(ctx, contact{u.Name, err})
 		select {
 		case <-ctx.Done():
 		case <-c.c.Clock.After(pause):
 		}
-		pause = min(2*pause, 5*time.Second)
+		if tries++; tries > driveSteps {
+			pause = min(2*pause, driveMost)
+		}
 	}
 }

@@ -59,6 +59,7 @@ type UPS struct {
 	// Contact is false while the device does not answer; Fact is then the
 	// last one, Age old. Known is false before the first reading.
 	Contact bool          `json:"contact"`
+	Lost    string        `json:"lost,omitempty"` // why there is no contact
 	Known   bool          `json:"known"`
 	Age     time.Duration `json:"age_ns"`
 }

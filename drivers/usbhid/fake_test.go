@@ -45,9 +45,9 @@ func unhex(t testing.TB, s string) []byte {
 func captured(t testing.TB, name string) *replay {
 	t.Helper()
 	c := &replay{features: map[uint8][]byte{}, texts: map[uint8]string{}}
-	c.descriptor = unhex(t, strings.Join(lines(t, "testdata/devices/"+name+".hex"), ""))
+	c.descriptor = unhex(t, strings.Join(lines(t, "../../hwtest/vups/testdata/"+name+".hex"), ""))
 	if !strings.HasSuffix(name, "CORRUPTED") {
-		for _, l := range lines(t, "testdata/devices/"+name+".reports") {
+		for _, l := range lines(t, "../../hwtest/vups/testdata/"+name+".reports") {
 			wire := unhex(t, l)
 			c.features[wire[0]] = wire
 		}

@@ -21,16 +21,20 @@ type finder struct {
 	reset bool // the device was reset since its descriptor was sound last
 }
 
-// A resetter is a device that can be made to begin anew, as if it were plugged
-// in again.
-type resetter interface{ Reset() error }
+// A reviver is a bus that can make a device begin anew, as if it were plugged in
+// again.
+type reviver interface{ Revive(i Info) error }
+
+// errUnbound is that the kernel's driver did not take a device that nobody
+// else has: its report descriptor came damaged.
+var errUnbound = errors.New("it has no hidraw file")
 
 // open finds the device, opens it and reads its descriptor. The caller closes
 // the session's device, or calls run, which does.
 func (f *finder) open(ctx context.Context) (*session, error) {
 	i, err := f.find()
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, f.revive(i, err))
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -40,19 +44,24 @@ func (f *finder) open(ctx context.Context) (*session, error) {
 		return nil, fmt.Errorf("open %v: %w", i, err)
 	}
 	s, err := newSession(held{d}, i, f.scales)
-	switch {
-	case err == nil:
-		f.known, f.reset = &i, false
-		s.device = d
-		return s, nil
-	case errors.Is(err, ErrDescriptor) && !f.reset:
-		f.reset = true
-		if r, can := d.(resetter); can {
-			f.log.Warn("UPS is reset, because its report descriptor is damaged", "device", i.String(), "err", err)
-			err = errors.Join(err, r.Reset())
-		}
+	if err != nil {
+		return nil, errors.Join(err, f.revive(i, err), d.Close())
 	}
-	return nil, errors.Join(err, d.Close())
+	f.known, f.reset = &i, false
+	s.device = d
+	return s, nil
+}
+
+// revive resets a device whose descriptor came damaged, once until it is sound
+// again: the second time, a person has to look.
+func (f *finder) revive(i Info, why error) error {
+	r, can := f.bus.(reviver)
+	if !can || f.reset || !errors.Is(why, ErrDescriptor) && !errors.Is(why, errUnbound) {
+		return nil
+	}
+	f.reset = true
+	f.log.Warn("UPS is reset, because its report descriptor came damaged", "device", i.String(), "err", why)
+	return r.Revive(i)
 }
 
 // held is a device that somebody else closes.

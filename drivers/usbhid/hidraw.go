@@ -1,7 +1,6 @@
 package usbhid
 
 import (
-	"errors"
 	"fmt"
 )
 
@@ -25,19 +24,24 @@ func (b hidrawBus) Scan() ([]Info, error) {
 	return found, err
 }
 
-// errHeld says that a device has no hidraw file, which is so while a program
-// has it through libusb.
+// errHeld says why a device has no hidraw file.
 func errHeld(i Info) error {
-	if i.HeldBy == "" {
-		return fmt.Errorf("%v has no hidraw file; stop the program that has it (nut-driver?), or plug the UPS in again", i)
+	switch {
+	case i.HeldBy != "":
+		return fmt.Errorf("%v is in use by %s; stop that program", i, i.HeldBy)
+	case i.driver == "usbfs":
+		return fmt.Errorf("%v is in use by a program through libusb (nut-driver?); stop that program", i)
 	}
-	return fmt.Errorf("%v is in use by %s; stop that program", i, i.HeldBy)
+	return fmt.Errorf("%v: %w, because its report descriptor came damaged; unplug its USB cable, wait 5 s and plug it in again", i, errUnbound)
 }
 
 // Open implements bus.
 func (b hidrawBus) Open(i Info) (device, error) {
 	if i.Node == "" {
-		return nil, errors.New("it has no hidraw file")
+		return nil, errUnbound
 	}
 	return openHidraw(i.Node, usbNode(b.sys, b.dev, i.Path))
 }
+
+// Revive implements reviver.
+func (b hidrawBus) Revive(i Info) error { return resetUSB(usbNode(b.sys, b.dev, i.Path), i.Interface) }

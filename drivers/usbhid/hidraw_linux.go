@@ -2,10 +2,13 @@ package usbhid
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
+	"unicode/utf16"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -121,25 +124,83 @@ func (h *hidraw) Descriptor() ([]byte, error) {
 	return append([]byte{}, d.Value[:min(int(size), len(d.Value))]...), nil
 }
 
-// resetDevice is USBDEVFS_RESET of linux/usbdevice_fs.h: _IO('U', 20).
-const resetDevice = 'U'<<8 | 20
+// Of linux/usbdevice_fs.h.
+const (
+	usbReset   = 'U'<<8 | 20 // USBDEVFS_RESET: _IO('U', 20)
+	usbConnect = 'U'<<8 | 23 // USBDEVFS_CONNECT: _IO('U', 23)
+)
 
-// Reset implements resetter: the kernel reads the descriptors anew, and its HID
-// driver takes the device again if they differ.
-func (h *hidraw) Reset() error {
-	usb, err := unix.Open(h.usb, unix.O_WRONLY|unix.O_CLOEXEC, 0)
+// interfaceCall is struct usbdevfs_ioctl.
+type interfaceCall struct {
+	number, code int32
+	data         unsafe.Pointer
+}
+
+// resetUSB resets the device, whereupon the kernel reads its descriptors anew,
+// and gives its interface to the kernel's HID driver if that does not have it.
+func resetUSB(node string, number uint8) error {
+	usb, err := unix.Open(node, unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return fmt.Errorf("reset: %w", openError(h.usb, err))
+		return fmt.Errorf("reset: %w", openError(node, err))
 	}
 	defer unix.Close(usb)
-	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(usb), resetDevice, 0); errno != 0 {
+	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(usb), usbReset, 0); errno != 0 {
 		return fmt.Errorf("reset: %w", kernelError(errno))
 	}
+	c := interfaceCall{number: int32(number), code: usbConnect}
+	request := 3<<30 | unsafe.Sizeof(c)<<16 | 'U'<<8 | 18 // USBDEVFS_IOCTL
+	// Refused where the driver has it already, which is as well.
+	_, _, _ = unix.Syscall(unix.SYS_IOCTL, uintptr(usb), request, uintptr(unsafe.Pointer(&c)))
 	return nil
 }
 
-// Text implements device.
-func (h *hidraw) Text(uint8) (string, error) { return "", errNoText }
+// controlTransfer is struct usbdevfs_ctrltransfer of linux/usbdevice_fs.h.
+type controlTransfer struct {
+	requestType, request uint8
+	value, index, length uint16
+	timeoutMS            uint32
+	data                 unsafe.Pointer
+}
+
+// Text implements device: hidraw reads no strings, but any process that may open
+// the device's file for libusb may ask the device for them beside the driver.
+func (h *hidraw) Text(index uint8) (string, error) {
+	usb, err := unix.Open(h.usb, unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", errNoText, err)
+	}
+	defer unix.Close(usb)
+	languages, err := h.descriptor(usb, 0, 0)
+	if err != nil || len(languages) < 4 {
+		return "", fmt.Errorf("%w: %w", errNoText, err)
+	}
+	text, err := h.descriptor(usb, index, binary.LittleEndian.Uint16(languages[2:]))
+	if err != nil {
+		return "", err
+	}
+	var units []uint16
+	for pair := range slices.Chunk(text[2:], 2) {
+		if len(pair) == 2 {
+			units = append(units, binary.LittleEndian.Uint16(pair))
+		}
+	}
+	return string(utf16.Decode(units)), nil
+}
+
+// descriptor reads a string descriptor (USB 2.0, section 9.6.7).
+func (h *hidraw) descriptor(usb int, index uint8, language uint16) ([]byte, error) {
+	buf := make([]byte, 255)
+	t := controlTransfer{0x80, 0x06, 3<<8 | uint16(index), language, uint16(len(buf)), 1000, unsafe.Pointer(&buf[0])}
+	request := 3<<30 | unsafe.Sizeof(t)<<16 | 'U'<<8
+	n, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(usb), request, uintptr(unsafe.Pointer(&t)))
+	switch {
+	case errno != 0:
+		return nil, kernelError(errno)
+	case n < 2 || int(buf[0]) > int(n) || buf[0] < 2 || buf[1] != 3:
+		return nil, errNoText
+	}
+	return buf[:buf[0]], nil
+}
 
 // Close implements device.
 func (h *hidraw) Close() error { return errors.Join(h.events.Close(), unix.Close(h.fd)) }

@@ -136,8 +136,8 @@ func (s *session) tell() error {
 }
 
 // confirm reads again what mains is judged by. ACPresent = 0 decides alone; with
-// the others there may be more to read. What cannot be read is absent: no
-// evidence, no change. Its error is that the device is gone.
+// the others there may be more to read. A device that does not answer does not
+// contradict its own event. The error of confirm is that the device is gone.
 func (s *session) confirm() error {
 	read := map[hid.Key]bool{}
 	for _, q := range []quantity{acPresent, discharging, inputVoltage} {
@@ -149,9 +149,11 @@ func (s *session) confirm() error {
 			return nil
 		}
 		read[f.Report] = true
+		before := s.snapshot.samples
 		if err := s.read(s.model.descriptor.Report(f.Report)); errors.Is(err, errGone) {
 			return err
 		} else if err != nil {
+			s.snapshot.samples = before
 			return nil
 		}
 	}

@@ -14,75 +14,28 @@ import (
 	"time"
 
 	"lastwatt/drivers"
+	"lastwatt/hwtest/vups"
 )
-
-// differs are the variables in which NUT's reading of the same bytes is not
-// ours, by a device ("" is all) and the beginning of the name, and why.
-func differs() map[[2]string]string {
-	const (
-		own         = "NUT's own setting, not the device's"
-		served      = "of the virtual device that served NUT the bytes"
-		outlets     = "outlets are not read one by one: none of them is switched alone"
-		notCaptured = "the report was not captured"
-		text        = "a USB string, which was not captured"
-	)
-	return map[[2]string]string{
-		{"", "ups.delay."}: own, {"", "ups.type"}: "NUT's name for the kind of converter, which decides nothing here",
-		{"", "device.mfr"}: served, {"", "device.model"}: served, {"", "device.serial"}: served,
-		{"", "ups.mfr"}: served, {"", "ups.model"}: served, {"", "ups.serial"}: served,
-		{"", "battery.type"}: text, {"", "ups.firmware"}: text, {"", "outlet."}: outlets,
-		{"0764-0501-CP1300EPFCLCD", "battery.mfr.date"}: "NUT takes the maker's name for a date",
-		{"0764-0501-CP1500PFCLCD", "battery.mfr.date"}:  "NUT takes the maker's name for a date",
-		{"0764-0601-CP1000PFCLCDa", "battery.mfr.date"}: "NUT takes the maker's name for a date",
-		{"0463-ffff-Eaton-3S700", "ups.realpower"}:      "NUT computes it from load and rating",
-		{"0463-ffff-Eaton-3S700", "ups.status"}:         "the bit Charging is set, and NUT leaves it out",
-		{"09ae-3016-TrippLite", "ups.status"}:           notCaptured + ", and NUT calls that on battery",
-	}
-}
-
-// difference is why ours is not NUT's; empty if it has to be.
-func difference(device, key string) string {
-	for d, why := range differs() {
-		if (d[0] == "" || d[0] == device) && (d[1] == key || strings.HasSuffix(d[1], ".") && strings.HasPrefix(key, d[1])) {
-			return why
-		}
-	}
-	return ""
-}
 
 // TestReadingsAreNUTs compares with what NUT 2.8.0 read when a device served it
 // the very same bytes.
 func TestReadingsAreNUTs(t *testing.T) {
-	paths, err := filepath.Glob("testdata/devices/*.upsc")
-	if err != nil || len(paths) < 7 {
-		t.Fatalf("captured readings: %v, %v", paths, err)
+	if len(vups.Captures()) < 7 {
+		t.Fatalf("captured readings: %v", vups.Captures())
 	}
-	for _, p := range paths {
-		name := strings.TrimSuffix(filepath.Base(p), ".upsc")
+	for _, name := range vups.Captures() {
 		t.Run(name, func(t *testing.T) {
 			c := captured(t, name)
-			s, err := newSession(c, c.info, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			u, err := s.readAll(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			ours := map[string]any{}
-			for _, v := range u.Variables() {
-				ours[v.Name] = v.Value
-			}
-			for _, l := range lines(t, p) {
-				key, want, _ := strings.Cut(l, ":")
-				want = strings.TrimSpace(want)
-				if same(ours[key], want) || want == "" && ours[key] == nil || strings.HasPrefix(key, "driver.") {
+			c.info.Serial, c.texts = "CXEJQ2000123", map[uint8]string{1: c.info.Model, 2: "CXEJQ2000123", 3: "CPS", 4: "PbAcid"}
+			ours, _ := variables(t, c, nil)
+			for key, want := range vups.NUT(name) {
+				why := vups.Differs(name, key)
+				if got := ours[key]; same(got, want) || want == "" && got == nil {
 					continue
-				}
-				if why := difference(name, key); why != "" {
-					t.Logf("%s = %v, NUT says %s: %s", key, ours[key], want, why)
+				} else if why == "" {
+					t.Errorf("%s = %v, NUT says %s", key, got, want)
 				} else {
-					t.Errorf("%s = %v, NUT says %s", key, ours[key], want)
+					t.Logf("%s = %v, NUT says %s: %s", key, got, want, why)
 				}
 			}
 		})
@@ -243,19 +196,27 @@ func TestScanFindsPowerDevicesAndNoKeyboards(t *testing.T) {
 		"1-2:1.0/0003:046D:C31C.0002/hidraw/hidraw4/dev": "241:4\n",
 		"1-3.2/idVendor": "051d\n", "1-3.2/idProduct": "0002\n", "1-3.2/busnum": "1\n", "1-3.2/devnum": "7\n",
 		"1-3.2:1.0/bInterfaceClass": "03\n",
-		"1-4/idVendor":              "0764\n",
-		"1-4:1.0/bInterfaceClass":   "08\n",
+		"1-5/idVendor":              "051d\n", "1-5/idProduct": "0002\n", "1-5:1.0/bInterfaceClass": "03\n",
+		"1-4/idVendor":            "0764\n",
+		"1-4:1.0/bInterfaceClass": "08\n",
 	})
+	if err := os.Symlink("../../../../bus/usb/drivers/usbfs", filepath.Join(root, "bus/usb/devices/1-3.2:1.0/driver")); err != nil {
+		t.Fatal(err)
+	}
 	found, err := hidrawBus{sys: root, dev: "/dev"}.Scan()
-	if err != nil || len(found) != 2 {
-		t.Fatalf("Scan = %v, %v, want two devices", found, err)
+	if err != nil || len(found) != 3 {
+		t.Fatalf("Scan = %v, %v, want three devices", found, err)
 	}
 	if got := found[0]; got.String() != "0764:0501 CPS BR1200ELCD at 1-1" || got.Serial != "" || got.Node != "/dev/hidraw3" || got.Err != nil {
 		t.Errorf("first device = %+v", got)
 	}
-	want := "051d:0002 at 1-3.2 has no hidraw file; stop the program that has it (nut-driver?), or plug the UPS in again"
-	if got := found[1]; got.Err == nil || got.Err.Error() != want {
-		t.Errorf("second device = %+v, want the error %q", got, want)
+	for i, want := range map[int]string{
+		1: "051d:0002 at 1-3.2 is in use by a program through libusb (nut-driver?); stop that program",
+		2: "051d:0002 at 1-5: it has no hidraw file, because its report descriptor came damaged; unplug its USB cable, wait 5 s and plug it in again",
+	} {
+		if got := found[i]; got.Err == nil || got.Err.Error() != want {
+			t.Errorf("device %d = %+v, want the error %q", i, got, want)
+		}
 	}
 	if got := usbNode(root, "/dev", "1-3.2"); got != "/dev/bus/usb/001/007" {
 		t.Errorf("usbNode = %s", got)

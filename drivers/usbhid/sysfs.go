@@ -45,10 +45,13 @@ func scan(sys, dev string) ([]Info, error) {
 		path, _, _ := strings.Cut(filepath.Base(dir), ":")
 		usb := filepath.Join(sys, "bus/usb/devices", path)
 		i := Info{
-			Path: path, Vendor: hexWord(usb, "idVendor"), Product: hexWord(usb, "idProduct"),
+			Path: path, Interface: uint8(hexWord(dir, "bInterfaceNumber")), Vendor: hexWord(usb, "idVendor"), Product: hexWord(usb, "idProduct"),
 			Maker: word(usb, "manufacturer"), Model: word(usb, "product"), Serial: realSerial(word(usb, "serial")),
 		}
 		i.Descriptors, _ = os.ReadFile(filepath.Join(usb, "descriptors"))
+		if to, err := os.Readlink(filepath.Join(dir, "driver")); err == nil {
+			i.driver = filepath.Base(to)
+		}
 		node, descriptor := hidNode(dir)
 		if node != "" {
 			i.Node = filepath.Join(dev, node)

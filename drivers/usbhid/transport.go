@@ -57,6 +57,7 @@ type Info struct {
 	Transport string // hidraw or gousb
 	Path      string // on the bus, such as 1-1.2
 	Node      string // the file that is opened, such as /dev/hidraw0
+	Interface uint8  // of the device, that speaks HID
 	Vendor    uint16
 	Product   uint16
 	Maker     string
@@ -65,6 +66,9 @@ type Info struct {
 	// Descriptors are the device's and its configurations', as USB has them
 	// (USB 2.0, section 9.6); nil where the system does not show them.
 	Descriptors []byte
+	// driver is the kernel's driver that has the interface: usbhid, usbfs
+	// for a program with libusb; empty if none has.
+	driver string
 	// HeldBy names the program that has the device, where it can be known.
 	HeldBy string
 	// Err is why the device cannot be opened, with the remedy; nil if
@@ -112,7 +116,8 @@ func packets(n, packet int) int {
 	return (n + packet - 1) / packet * packet
 }
 
-// choose returns the one device that m means.
+// choose returns the one device that m means, also with an error that is about
+// just that device.
 func choose(b bus, m Match) (Info, error) {
 	all, err := b.Scan()
 	if err != nil {
@@ -134,7 +139,7 @@ func choose(b bus, m Match) (Info, error) {
 		}
 		return Info{}, fmt.Errorf("%d power devices fit (%s); name one by serial or path", len(fit), strings.Join(names, "; "))
 	case fit[0].Err != nil:
-		return Info{}, fit[0].Err
+		return fit[0], fit[0].Err
 	}
 	return fit[0], nil
 }

@@ -20,7 +20,7 @@ func TestAnOutageWithTheUPSOnUSB(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := sim.UPSParams{Battery: sim.ReferenceBattery(), NominalWatts: 960, CutsOnMains: true}
-	p.Battery.CapacityWh, p.Battery.Wh = 5, 5
+	p.Battery.CapacityWh, p.Battery.Wh, p.Battery.ChargerW = 5, 5, 200 // so that it need not wait long for energy to restore
 	g := NewGround(t, p)
 	h, device := g.AddHost(root)
 	h.Join()

@@ -25,23 +25,30 @@ func (d *Device) control(setup [8]byte) ([]byte, bool) {
 func (d *Device) reportDescriptor() []byte {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	b := append([]byte(nil), d.descriptor...)
-	if d.fault.CorruptDescriptor {
-		b[1] ^= 0x80
+	if len(d.fault.Corrupt) == 0 {
+		return d.descriptor
 	}
-	return b
+	damaged := d.fault.Corrupt[0]
+	d.fault.Corrupt = d.fault.Corrupt[1:]
+	if damaged {
+		return d.corrupt
+	}
+	return d.descriptor
 }
 
 // standard are the descriptors of chapter 9 of the USB specification: a device
 // of low speed, one HID interface, one interrupt endpoint of 8 bytes.
 func (d *Device) standard(kind, index byte) []byte {
-	serial := byte(0)
-	if d.serial != "" {
-		serial = 2
+	text := func(index byte) byte {
+		if d.texts[index] == "" {
+			return 0
+		}
+		return index
 	}
 	switch kind {
 	case 1:
-		return []byte{18, 1, 0x10, 0x01, 0, 0, 0, 8, 0x64, 0x07, 0x01, 0x05, 0x01, 0x00, 3, 1, serial, 1}
+		return []byte{18, 1, 0x10, 0x01, 0, 0, 0, 8, byte(d.vendor), byte(d.vendor >> 8), byte(d.product), byte(d.product >> 8),
+			0x01, 0x00, text(3), text(1), text(2), 1}
 	case 2:
 		n := len(d.descriptor)
 		return []byte{
@@ -57,16 +64,14 @@ func (d *Device) standard(kind, index byte) []byte {
 }
 
 func (d *Device) text(index byte) []byte {
-	words := map[byte]string{1: "BR1200ELCD", 2: d.serial, 3: "CPS", 4: "PbAcid", 5: "", 6: "", 7: "CPS"}
 	if index == 0 {
 		return []byte{4, 3, 0x09, 0x04}
 	}
-	text, ok := words[index]
-	if !ok || text == "" {
+	if d.texts[index] == "" {
 		return nil
 	}
 	b := []byte{0, 3}
-	for _, u := range utf16.Encode([]rune(text)) {
+	for _, u := range utf16.Encode([]rune(d.texts[index])) {
 		b = binary.LittleEndian.AppendUint16(b, u)
 	}
 	b[0] = byte(len(b))

@@ -9,6 +9,8 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -22,12 +24,16 @@ var captured embed.FS
 
 // Fault is what is wrong with the device; the zero value is nothing.
 type Fault struct {
-	Stall             byte // the report that is answered with a stall
-	Short             byte // the report that loses its last byte
-	Hang              bool // no control transfer is answered
-	NoInterrupts      bool // no input report is sent
-	CorruptDescriptor bool // the report descriptor has a byte flipped at its start
-	Stale             bool // reports keep the bytes they had when this was set
+	Stall        byte // the report that is answered with a stall
+	Short        byte // the report that loses its last byte
+	Other        byte // the report that is answered with the bytes of report 0x20
+	Hang         bool // no control transfer of the HID class is answered
+	NoInterrupts bool // no input report is sent
+	// Corrupt is which of the reads of the report descriptor come damaged,
+	// from the next one on: with the 8 bytes of the request in front and
+	// others lost, as it was captured.
+	Corrupt []bool
+	Stale   bool // reports keep the bytes they had when this was set
 }
 
 // A Write is a feature report that the host has written.
@@ -40,17 +46,20 @@ type Write struct {
 // String is the bytes, as they are on the wire.
 func (w Write) String() string { return hex.EncodeToString(w.Data) }
 
-// A Device is a CyberPower VP1600ELCD whose moving values come from a
-// [sim.UPS]. It is safe for concurrent use.
+// A Device is a captured UPS. With a battery behind it, it is a CyberPower
+// VP1600ELCD whose moving values come from a [sim.UPS]; without, its values stand
+// still as they were captured. It is safe for concurrent use.
 //
-// Captured: the descriptor, and every value on mains. Made: the values on
-// battery, since nobody has captured them from this device.
+// Captured: the descriptors, and every value on mains. Made: the values on
+// battery, since nobody has captured them from a CyberPower, and the strings.
 type Device struct {
-	model      *sim.UPS
-	serial     string
-	descriptor []byte
-	fixed      map[byte][]byte
-	changed    chan struct{}
+	model           *sim.UPS // nil if the values stand still
+	vendor, product uint16
+	texts           map[byte]string
+	descriptor      []byte
+	corrupt         []byte
+	fixed           map[byte][]byte
+	changed         chan struct{}
 
 	mu     sync.Mutex
 	fault  Fault
@@ -58,26 +67,49 @@ type Device struct {
 	writes []Write
 }
 
+// nearest is the capture that is nearest to the BR1200ELCD.
+const nearest = "0764-0501-VP1600ELCD"
+
 // New is a device with m behind it. serial may be empty: many CyberPower units
 // have none.
 func New(m *sim.UPS, serial string) (*Device, error) {
-	d := &Device{model: m, serial: serial, fixed: map[byte][]byte{}, changed: make(chan struct{}, 1)}
-	for _, line := range lines("0764-0501-VP1600ELCD.hex") {
-		d.descriptor = append(d.descriptor, line...)
+	d, err := Still(nearest)
+	if err != nil {
+		return nil, err
 	}
-	for _, line := range lines("0764-0501-VP1600ELCD.reports") {
-		d.fixed[line[0]] = line
-	}
-	if len(d.descriptor) != 560 || len(d.fixed) < 20 {
-		return nil, fmt.Errorf("the captured device is not whole: %d bytes of descriptor, %d reports", len(d.descriptor), len(d.fixed))
-	}
-	d.fixed[0x1d] = []byte{0x1d, 1}
+	d.model = m
+	d.texts = map[byte]string{1: "BR1200ELCD", 2: serial, 3: "CPS", 4: "PbAcid", 7: "CPS"}
 	m.OnChange(func() {
 		select {
 		case d.changed <- struct{}{}:
 		default:
 		}
 	})
+	return d, nil
+}
+
+// Still is a captured device, by the name of its files, whose values stand still.
+// Its strings are those with which NUT read it; see [NUT].
+func Still(name string) (*Device, error) {
+	ids := strings.SplitN(name, "-", 3)
+	d := &Device{fixed: map[byte][]byte{}, changed: make(chan struct{}, 1)}
+	if len(ids) == 3 {
+		vendor, _ := strconv.ParseUint(ids[0], 16, 16)
+		product, _ := strconv.ParseUint(ids[1], 16, 16)
+		d.vendor, d.product = uint16(vendor), uint16(product)
+		d.texts = map[byte]string{1: ids[2], 2: "CXEJQ2000123", 3: "CPS", 4: "PbAcid"}
+	}
+	d.descriptor = slices.Concat(lines(name + ".hex")...)
+	d.corrupt = slices.Concat(lines(nearest + "-CORRUPTED.hex")...)
+	for _, line := range lines(name + ".reports") {
+		d.fixed[line[0]] = line
+	}
+	if d.vendor == 0 || len(d.descriptor) < 100 || len(d.fixed) < 2 {
+		return nil, fmt.Errorf("no captured device %q: %d bytes of descriptor, %d reports", name, len(d.descriptor), len(d.fixed))
+	}
+	if name == nearest {
+		d.fixed[0x1d] = []byte{0x1d, 1} // the one report that was not captured: its product's name
+	}
 	return d, nil
 }
 
@@ -129,6 +161,9 @@ func (d *Device) report(id byte) []byte {
 	if f.Stale && stale != nil {
 		b = stale
 	}
+	if f.Other == id && id != 0 {
+		return d.value(0x20)
+	}
 	if f.Short == id && len(b) > 1 {
 		b = b[:len(b)-1]
 	}
@@ -137,6 +172,9 @@ func (d *Device) report(id byte) []byte {
 
 // value is a report's bytes as the battery is now.
 func (d *Device) value(id byte) []byte {
+	if d.model == nil {
+		return bytes.Clone(d.fixed[id])
+	}
 	fact := d.model.Fact()
 	u16 := binary.LittleEndian.AppendUint16
 	switch id {
@@ -186,6 +224,9 @@ func (d *Device) write(data []byte) {
 	d.mu.Lock()
 	d.writes = append(d.writes, Write{time.Now(), data[0], bytes.Clone(data)})
 	d.mu.Unlock()
+	if d.model == nil {
+		return
+	}
 	switch {
 	case len(data) == 3 && data[0] == 0x86:
 		d.model.SetShutdownDelay(fromMinutes(data[1:]))

@@ -134,9 +134,15 @@ func TestFaults(t *testing.T) {
 	if _, b := k.read("a101200300000800", 8); len(b) != 3 {
 		t.Errorf("a short report has %d bytes, want 3", len(b))
 	}
-	d.SetFault(Fault{CorruptDescriptor: true})
-	if _, b := k.read("810600220000"+"3002", 560); len(b) != 560 || b[1] == d.descriptor[1] {
+	d.SetFault(Fault{Corrupt: []bool{true}, Other: 0x22})
+	if _, b := k.read("810600220000"+"3002", 560); len(b) != 560 || b[0] != 0x81 {
 		t.Errorf("a corrupt descriptor has %d bytes and begins % x", len(b), b[:4])
+	}
+	if _, b := k.read("810600220000"+"3002", 560); len(b) != 560 || b[0] != 0x05 {
+		t.Errorf("the next read has %d bytes and begins % x", len(b), b[:4])
+	}
+	if _, b := k.read("a101220300000800", 8); len(b) != 4 || b[0] != 0x20 {
+		t.Errorf("another report's bytes are % x, want those of 0x20", b)
 	}
 	d.SetFault(Fault{Stale: true})
 	m.SetMains(false)

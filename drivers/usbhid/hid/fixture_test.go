@@ -42,7 +42,7 @@ func hexBytes(t testing.TB, s string) []byte {
 // devices returns the captured report descriptors by their file's name.
 func devices(t testing.TB) map[string][]byte {
 	t.Helper()
-	paths, err := filepath.Glob("../testdata/devices/*.hex")
+	paths, err := filepath.Glob("../../../hwtest/vups/testdata/*.hex")
 	if err != nil || len(paths) == 0 {
 		t.Fatalf("no captured devices: %v", err)
 	}
@@ -83,7 +83,7 @@ func TestCapturedDevicesReadAsAnotherDecoderReadsThem(t *testing.T) {
 	for name, data := range devices(t) {
 		t.Run(name, func(t *testing.T) {
 			want := map[string]int{}
-			for _, l := range lines(t, "../testdata/devices/"+name+".fields.txt") {
+			for _, l := range lines(t, "../../../hwtest/vups/testdata/"+name+".fields.txt") {
 				want[other.Replace(strings.Join(strings.Fields(l), " "))]++
 			}
 			for _, r := range parse(t, data).Reports {
@@ -122,7 +122,7 @@ func TestDamagedReadShowsReservedItemsAndAnotherRoot(t *testing.T) {
 // The vectors with a mask and a clamp are another program's choice; this
 // package keeps what the device said and calls it out of range.
 func TestExtractAgreesWithKnownVectors(t *testing.T) {
-	for _, l := range lines(t, "../testdata/devices/nut-getvaluetest.txt") {
+	for _, l := range lines(t, "../../../hwtest/vups/testdata/nut-getvaluetest.txt") {
 		c := strings.Split(l, ";")
 		num := func(i int) int64 {
 			n, err := strconv.ParseInt(strings.TrimSpace(c[i]), 10, 64)

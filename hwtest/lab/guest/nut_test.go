@@ -1,0 +1,302 @@
+//go:build guest
+
+package guest
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"lastwatt/drivers"
+	"lastwatt/drivers/usbhid"
+	"lastwatt/hwtest/vups"
+	"lastwatt/sim"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// A pair is one simulated battery with two virtual UPSes on it: one for our
+// driver and one for Debian's NUT.
+type pair struct {
+	t     *testing.T
+	model *sim.UPS
+	dir   string // NUT's files
+	work  sync.WaitGroup
+
+	mu   sync.Mutex
+	ours drivers.UPS
+	told chan time.Time // our edges
+}
+
+func newPair(t *testing.T, transport string, battery sim.Battery) *pair {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "nut")
+	if err != nil {
+		t.Fatal(err)
+	}
+	os.Chmod(dir, 0o755)
+	p := &pair{t: t, dir: dir, told: make(chan time.Time, 16), model: sim.NewUPS(sim.UPSParams{Battery: battery, NominalWatts: 960})}
+	p.model.SetLoad(100)
+	for port, serial := range []string{"OURS1", "NUTS1"} {
+		d, err := vups.New(p.model, serial)
+		if err != nil {
+			t.Fatal(err)
+		}
+		unplug, err := vups.Plug(t.Context(), d, port)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { unplug(); time.Sleep(500 * time.Millisecond) })
+	}
+	p.drive(transport)
+	p.nut()
+	return p
+}
+
+// drive keeps our driver running.
+func (p *pair) drive(transport string) {
+	text := "transport: " + transport + "\nserial: OURS1\n"
+	d, err := usbhid.Kind().New(func(into any) error { return yaml.Load([]byte(text), into, yaml.WithKnownFields()) },
+		drivers.Options{Name: "main", Log: slog.New(slog.DiscardHandler), Now: time.Now, After: time.After})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(p.t.Context())
+	p.t.Cleanup(func() { cancel(); p.work.Wait() })
+	p.work.Go(func() {
+		var last *bool
+		for ctx.Err() == nil {
+			d.Run(ctx, func(r drivers.Reading) {
+				u, ok := r.Fact.(drivers.UPS)
+				if !ok {
+					return
+				}
+				if last != nil && u.OnBattery != nil && *last != *u.OnBattery {
+					p.told <- time.Now()
+				}
+				if u.OnBattery != nil {
+					last = u.OnBattery
+				}
+				p.mu.Lock()
+				p.ours = u
+				p.mu.Unlock()
+			})
+			time.Sleep(100 * time.Millisecond)
+		}
+	})
+}
+
+// nut starts Debian's driver, server and monitor with their defaults.
+func (p *pair) nut() {
+	p.t.Helper()
+	notify := filepath.Join(p.dir, "notify")
+	for name, text := range map[string]string{
+		"ups.conf":   "[lab]\n  driver = usbhid-ups\n  port = auto\n  serial = NUTS1\n",
+		"upsd.conf":  "LISTEN 127.0.0.1 3493\n",
+		"upsd.users": "[monitor]\n  password = lab\n  upsmon primary\n",
+		"upsmon.conf": "MONITOR lab@localhost 1 monitor lab primary\nMINSUPPLIES 1\nSHUTDOWNCMD \"/bin/true\"\nRUN_AS_USER root\nNOTIFYCMD " + notify +
+			"\nNOTIFYFLAG ONLINE EXEC\nNOTIFYFLAG ONBATT EXEC\n",
+		"notify": "#!/bin/sh\ndate +%s.%N > " + notify + ".new; mv " + notify + ".new " + notify + ".$NOTIFYTYPE\n",
+	} {
+		if err := os.WriteFile(filepath.Join(p.dir, name), []byte(text), 0o700); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+	env := append(os.Environ(), "NUT_CONFPATH="+p.dir, "NUT_STATEPATH="+p.dir, "NUT_ALTPIDPATH="+p.dir)
+	start := func(ready string, args ...string) {
+		cmd := exec.CommandContext(p.t.Context(), args[0], args[1:]...)
+		cmd.Env = env
+		log, err := os.Create(filepath.Join(p.dir, filepath.Base(args[0])+".log"))
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		defer log.Close()
+		cmd.Stdout, cmd.Stderr = log, log
+		if err := cmd.Start(); err != nil {
+			p.t.Fatal(err)
+		}
+		p.t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+		for range 100 {
+			if p.ready(ready) {
+				return
+			}
+			time.Sleep(200 * time.Millisecond)
+		}
+		text, _ := os.ReadFile(log.Name())
+		p.t.Fatalf("%s is not ready in 20 s: %s", args[0], text)
+	}
+	start("driver", "/lib/nut/usbhid-ups", "-a", "lab", "-u", "root", "-D")
+	start("server", "upsd", "-u", "root", "-D")
+	start("", "upsmon", "-D", "-u", "root")
+}
+
+func (p *pair) ready(what string) bool {
+	switch what {
+	case "driver":
+		sockets, _ := filepath.Glob(filepath.Join(p.dir, "usbhid-ups-*"))
+		return len(sockets) > 0
+	case "server":
+		return p.nuts("ups.status") != ""
+	}
+	return true
+}
+
+// nuts asks NUT's server for a variable; empty if it has none.
+func (p *pair) nuts(name string) string {
+	conn, err := net.DialTimeout("tcp", "127.0.0.1:3493", time.Second)
+	if err != nil {
+		return ""
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(2 * time.Second))
+	fmt.Fprintf(conn, "GET VAR lab %s\n", name)
+	line, _ := bufio.NewReader(conn).ReadString('\n')
+	_, value, _ := strings.Cut(strings.TrimSpace(line), `"`)
+	return strings.TrimSuffix(value, `"`)
+}
+
+func (p *pair) our(name string) any {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, v := range p.ours.Variables() {
+		if v.Name == name {
+			return v.Value
+		}
+	}
+	return nil
+}
+
+// TestBesideNUT lets the battery go down and up again, and holds our readings to
+// those of NUT's driver on the same values.
+func TestBesideNUT(t *testing.T) {
+	battery := sim.ReferenceBattery()
+	p := newPair(t, "gousb", battery)
+	// NUT reads these only every 30 s; a step of the battery waits for it.
+	names := []string{"battery.charge", "battery.voltage", "battery.runtime", "input.voltage", "output.voltage", "ups.load", "ups.status"}
+	compared := 0
+	check := func(when string) {
+		t.Helper()
+		var differ []string
+		end := time.Now().Add(50 * time.Second)
+		for {
+			differ = nil
+			for _, name := range names {
+				ours, nuts := p.our(name), p.nuts(name)
+				if name == "ups.status" {
+					ours, nuts = tokens(fmt.Sprint(ours)), tokens(nuts)
+				}
+				if !same(ours, nuts) {
+					differ = append(differ, fmt.Sprintf("%s: ours %v, NUT's %q", name, ours, nuts))
+				}
+			}
+			if len(differ) == 0 || time.Now().After(end) {
+				break
+			}
+			time.Sleep(300 * time.Millisecond)
+		}
+		compared += len(names)
+		if len(differ) > 0 {
+			t.Errorf("%s: %s", when, strings.Join(differ, "; "))
+		}
+		t.Logf("%s: %v, charge %v %%, %v s, %v V", when, p.our("ups.status"), p.our("battery.charge"), p.our("battery.runtime"), p.our("battery.voltage"))
+	}
+	check("full, on mains")
+	p.model.SetMains(false)
+	for p.model.Battery().Percent() > 3 {
+		p.model.Advance(9 * time.Minute)
+		check("on battery")
+	}
+	p.model.SetMains(true)
+	for p.model.Battery().Percent() < 100 {
+		p.model.Advance(2 * time.Hour)
+		check("on mains again")
+	}
+	t.Logf("%d values compared", compared)
+}
+
+// tokens are the tokens of a status that both know. NUT 2.8.0 does not say when
+// the battery is full, and we do not either.
+func tokens(status string) string {
+	var known []string
+	for _, token := range strings.Fields(status) {
+		if slices.Contains([]string{"OL", "OB", "LB", "CHRG", "DISCHRG"}, token) {
+			known = append(known, token)
+		}
+	}
+	slices.Sort(known)
+	return strings.Join(known, " ")
+}
+
+// TestLatency is a measurement and no test: it runs where it is asked for.
+func TestLatency(t *testing.T) {
+	if os.Getenv("LASTWATT_BENCH") == "" {
+		t.Log("not asked for")
+		return
+	}
+	for _, transport := range []string{"hidraw", "gousb"} {
+		t.Run(transport, func(t *testing.T) { latency(t, transport) })
+	}
+}
+
+func latency(t *testing.T, transport string) {
+	p := newPair(t, transport, sim.ReferenceBattery())
+	time.Sleep(5 * time.Second)
+	for len(p.told) > 0 {
+		<-p.told
+	}
+	var ours, nuts, notifies []time.Duration
+	for i := range 20 {
+		// Anywhere in NUT's own rhythm of 2 and 5 s.
+		time.Sleep(6*time.Second + time.Duration(i)*330*time.Millisecond)
+		token, kind := "OB", "ONBATT"
+		if i%2 == 1 {
+			token, kind = "OL", "ONLINE"
+		}
+		file := filepath.Join(p.dir, "notify."+kind)
+		os.Remove(file)
+		from := time.Now()
+		p.model.SetMains(i%2 == 1)
+		server := make(chan time.Duration, 1)
+		go func() {
+			for time.Since(from) < 20*time.Second && !slices.Contains(strings.Fields(p.nuts("ups.status")), token) {
+				time.Sleep(5 * time.Millisecond)
+			}
+			server <- time.Since(from)
+		}()
+		ours = append(ours, (<-p.told).Sub(from))
+		nuts = append(nuts, <-server)
+		for time.Since(from) < 20*time.Second {
+			if data, err := os.ReadFile(file); err == nil {
+				var at float64
+				fmt.Sscan(string(data), &at)
+				notifies = append(notifies, time.Duration((at-float64(from.UnixNano())/1e9)*1e9))
+				break
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+	}
+	for _, row := range []struct {
+		who string
+		all []time.Duration
+	}{{"our event", ours}, {"the change in upsd", nuts}, {"NUT's NOTIFYCMD", notifies}} {
+		slices.Sort(row.all)
+		n := len(row.all)
+		if n == 0 {
+			t.Errorf("%s: never", row.who)
+			continue
+		}
+		t.Logf("latency | %s | %s | %d | %s | %s | %s |", transport, row.who, n, ms(row.all[n/2]), ms(row.all[(n*95+99)/100-1]), ms(row.all[n-1]))
+	}
+}
+
+func ms(d time.Duration) string { return fmt.Sprintf("%.1f ms", float64(d.Microseconds())/1000) }
