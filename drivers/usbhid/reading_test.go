@@ -229,8 +229,8 @@ func TestUdevRulesNameTheVendors(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, v := range vendors() {
-		if n := strings.Count(string(data), fmt.Sprintf(`=="%04x", GROUP="lastwatt", MODE="0660"`, v)); n != 2 {
-			t.Errorf("vendor %04x has %d rules, want one for usb and one for hidraw", v, n)
+		if n := strings.Count(string(data), fmt.Sprintf(`=="%04x", GROUP="lastwatt", MODE="0660"`, v.id)); n != 2 {
+			t.Errorf("vendor %04x has %d rules, want one for usb and one for hidraw", v.id, n)
 		}
 	}
 	if got, want := strings.Count(string(data), "GROUP="), 2*len(vendors()); got != want {

@@ -145,7 +145,7 @@ func (w *wire) interrupts(ctx context.Context) {
 		seq := w.pending[0]
 		w.pending = w.pending[1:]
 		w.mu.Unlock()
-		b := w.d.report(0x22)
+		b := w.d.event()
 		if w.answer(retSubmit, seq, 0, uint32(len(b)), b) != nil {
 			return
 		}

@@ -170,6 +170,18 @@ func (d *Device) report(id byte) []byte {
 	return b
 }
 
+// event is the input report of a change. What is wrong with reports that are
+// asked for is not wrong with it, but for stale bytes.
+func (d *Device) event() []byte {
+	d.mu.Lock()
+	f, stale := d.fault, d.stale[0x22]
+	d.mu.Unlock()
+	if f.Stale && stale != nil {
+		return stale
+	}
+	return d.value(0x22)
+}
+
 // value is a report's bytes as the battery is now.
 func (d *Device) value(id byte) []byte {
 	if d.model == nil {

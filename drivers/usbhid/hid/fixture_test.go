@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -183,8 +185,26 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-func BenchmarkParse(b *testing.B) {
-	data := devices(b)["0764-0501-VP1600ELCD"]
+// long is a descriptor of 2149 bytes, the length of the longest known: the
+// captured Eaton's, with its battery collections said again.
+func long(b *testing.B) []byte {
+	data := devices(b)["0463-ffff-Eaton-3S700"]
+	out := append([]byte{}, data...)
+	for len(out) < 2149-len(data) {
+		out = append(out, data...)
+	}
+	for len(out) < 2149 {
+		out = append(out, 0x14) // a logical minimum of 0: an item like another
+	}
+	return out[:2149]
+}
+
+func BenchmarkParse560(b *testing.B)  { benchmarkParse(b, devices(b)["0764-0501-VP1600ELCD"]) }
+func BenchmarkParse2149(b *testing.B) { benchmarkParse(b, long(b)) }
+
+func benchmarkParse(b *testing.B, data []byte) {
+	b.ReportAllocs()
+	b.SetBytes(int64(len(data)))
 	for b.Loop() {
 		if _, err := hid.Parse(data); err != nil {
 			b.Fatal(err)
@@ -192,14 +212,65 @@ func BenchmarkParse(b *testing.B) {
 	}
 }
 
-func BenchmarkExtract(b *testing.B) {
+// BenchmarkDecodeReport decodes the status report of a VP1600ELCD: six fields of
+// one bit, to their physical values.
+func BenchmarkDecodeReport(b *testing.B) {
 	d := parse(b, devices(b)["0764-0501-VP1600ELCD"])
-	r := d.Report(hid.Key{Type: hid.Feature, ID: 0x22})
-	payload := []byte{0x09}
+	k := hid.Key{Type: hid.Feature, ID: 0x22}
+	r := d.Report(k)
+	wire := []byte{0x22, 0x09}
 	b.ReportAllocs()
 	for b.Loop() {
+		payload, err := d.Payload(k, wire)
+		if err != nil {
+			b.Fatal(err)
+		}
 		for _, f := range r.Fields {
-			f.Extract(payload)
+			v, ok := f.Extract(payload)
+			if !ok {
+				b.Fatal("a field is missing")
+			}
+			f.Physical(v.Raw)
 		}
 	}
+}
+
+// FuzzReport decodes any bytes as any report of the captured devices.
+func FuzzReport(f *testing.F) {
+	var all []*hid.Descriptor
+	captured := devices(f)
+	for _, name := range slices.Sorted(maps.Keys(captured)) {
+		d := parse(f, captured[name])
+		all = append(all, d)
+		if strings.HasSuffix(name, "CORRUPTED") {
+			continue
+		}
+		for _, l := range lines(f, "../../../hwtest/vups/testdata/"+name+".reports") {
+			f.Add(uint8(len(all)-1), uint8(hid.Feature), hexBytes(f, l))
+		}
+	}
+	f.Fuzz(func(t *testing.T, which, kind uint8, wire []byte) {
+		d := all[int(which)%len(all)]
+		k := hid.Key{Type: hid.ReportType(kind)}
+		if len(wire) > 0 {
+			k.ID = wire[0]
+		}
+		r := d.Report(k)
+		payload, err := d.Payload(k, wire)
+		if r == nil || err != nil {
+			return
+		}
+		for _, fd := range r.Fields {
+			v, ok := fd.Extract(payload)
+			if ok != (int(fd.Offset+fd.Size) <= 8*len(payload)) {
+				t.Fatalf("%s of %d bytes: found %t", fd.Name(), len(payload), ok)
+			}
+			if !ok {
+				continue
+			}
+			if p := fd.Physical(v.Raw); p != p {
+				t.Fatalf("%s: %d is not a number", fd.Name(), v.Raw)
+			}
+		}
+	})
 }

@@ -58,8 +58,15 @@ func newPair(t *testing.T, transport string, battery sim.Battery) *pair {
 		}
 		t.Cleanup(func() { unplug(); time.Sleep(500 * time.Millisecond) })
 	}
-	p.drive(transport)
+	for range 50 {
+		if found, err := usbhid.List(t.Context()); err == nil && len(found) == 2*len(usbhid.Transports()) {
+			break
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+	time.Sleep(time.Second) // the kernel's driver reads every report of both
 	p.nut()
+	p.drive(transport)
 	return p
 }
 
@@ -136,8 +143,8 @@ func (p *pair) nut() {
 		p.t.Fatalf("%s is not ready in 20 s: %s", args[0], text)
 	}
 	start("driver", "/lib/nut/usbhid-ups", "-a", "lab", "-u", "root", "-D")
-	start("server", "upsd", "-u", "root", "-D")
-	start("", "upsmon", "-D", "-u", "root")
+	start("server", "/lib/nut/upsd", "-u", "root", "-D")
+	start("", "/lib/nut/upsmon", "-D", "-u", "root")
 }
 
 func (p *pair) ready(what string) bool {
@@ -236,67 +243,3 @@ func tokens(status string) string {
 	slices.Sort(known)
 	return strings.Join(known, " ")
 }
-
-// TestLatency is a measurement and no test: it runs where it is asked for.
-func TestLatency(t *testing.T) {
-	if os.Getenv("LASTWATT_BENCH") == "" {
-		t.Log("not asked for")
-		return
-	}
-	for _, transport := range []string{"hidraw", "gousb"} {
-		t.Run(transport, func(t *testing.T) { latency(t, transport) })
-	}
-}
-
-func latency(t *testing.T, transport string) {
-	p := newPair(t, transport, sim.ReferenceBattery())
-	time.Sleep(5 * time.Second)
-	for len(p.told) > 0 {
-		<-p.told
-	}
-	var ours, nuts, notifies []time.Duration
-	for i := range 20 {
-		// Anywhere in NUT's own rhythm of 2 and 5 s.
-		time.Sleep(6*time.Second + time.Duration(i)*330*time.Millisecond)
-		token, kind := "OB", "ONBATT"
-		if i%2 == 1 {
-			token, kind = "OL", "ONLINE"
-		}
-		file := filepath.Join(p.dir, "notify."+kind)
-		os.Remove(file)
-		from := time.Now()
-		p.model.SetMains(i%2 == 1)
-		server := make(chan time.Duration, 1)
-		go func() {
-			for time.Since(from) < 20*time.Second && !slices.Contains(strings.Fields(p.nuts("ups.status")), token) {
-				time.Sleep(5 * time.Millisecond)
-			}
-			server <- time.Since(from)
-		}()
-		ours = append(ours, (<-p.told).Sub(from))
-		nuts = append(nuts, <-server)
-		for time.Since(from) < 20*time.Second {
-			if data, err := os.ReadFile(file); err == nil {
-				var at float64
-				fmt.Sscan(string(data), &at)
-				notifies = append(notifies, time.Duration((at-float64(from.UnixNano())/1e9)*1e9))
-				break
-			}
-			time.Sleep(20 * time.Millisecond)
-		}
-	}
-	for _, row := range []struct {
-		who string
-		all []time.Duration
-	}{{"our event", ours}, {"the change in upsd", nuts}, {"NUT's NOTIFYCMD", notifies}} {
-		slices.Sort(row.all)
-		n := len(row.all)
-		if n == 0 {
-			t.Errorf("%s: never", row.who)
-			continue
-		}
-		t.Logf("latency | %s | %s | %d | %s | %s | %s |", transport, row.who, n, ms(row.all[n/2]), ms(row.all[(n*95+99)/100-1]), ms(row.all[n-1]))
-	}
-}
-
-func ms(d time.Duration) string { return fmt.Sprintf("%.1f ms", float64(d.Microseconds())/1000) }

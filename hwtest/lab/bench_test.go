@@ -1,0 +1,8 @@
+//go:build lab && bench
+
+package lab
+
+import "testing"
+
+// The time from the edge of mains to our event, and to NUT's, in one run.
+func TestLatencyBesideNUT(t *testing.T) { inGuest(t, "bench", "TestLatency") }
