@@ -9,12 +9,13 @@ SYSUSERS ?= /usr/lib/sysusers.d
 STATE    ?= /var/lib/lastwatt
 CONFIG   ?= /etc/lastwatt
 
-.PHONY: help build check test cross install uninstall clean
+.PHONY: help build check test bench cross install uninstall clean
 
 help:
 	@echo "make build      the program, in bin/lastwatt"
 	@echo "make check      build, lint, unit and race tests: for the work at hand"
 	@echo "make test       everything, as CI runs it (Debian 12, root or sudo)"
+	@echo "make bench      the figures of docs/performance.md, on this machine"
 	@echo "make install    PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)"
 	@echo "make uninstall  keeps the state, unless PURGE=1"
 
@@ -26,6 +27,9 @@ check:
 
 test:
 	@scripts/test
+
+bench:
+	@scripts/bench ups
 
 cross:
 	@scripts/cross

@@ -344,3 +344,60 @@ func TestChargeAndRuntimeAreReadInEveryPoll(t *testing.T) {
 		stop()
 	})
 }
+
+func TestEventIsToldWhileAnAnswerIsWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t, "0764-0501-VP1600ELCD")
+		_, last, stop := running(t, f)
+		time.Sleep(time.Second)
+		f.with(func() { f.slow = 4 * time.Second })
+		time.Sleep(1500 * time.Millisecond) // a poll has begun
+		f.with(func() {
+			f.device.features[0x22] = []byte{0x22, statusBattery}
+			f.device.features[0x23] = []byte{0x23, 0, 0, 0, 0}
+		})
+		f.frames <- []byte{0x22, statusBattery}
+		synctest.Wait()
+		if got := says(last().OnBattery); got != "mains" {
+			t.Errorf("one event that could not be confirmed yet: on %s", got)
+		}
+		f.frames <- []byte{0x22, statusBattery}
+		synctest.Wait()
+		if got := says(last().OnBattery); got != "battery" {
+			t.Errorf("two events while the device is slow to answer: on %s, want battery", got)
+		}
+		f.with(func() { f.slow = 0 })
+		time.Sleep(10 * time.Second)
+		if got := says(last().OnBattery); got != "battery" {
+			t.Errorf("after its answers: on %s, want battery", got)
+		}
+		stop()
+	})
+}
+
+func TestALostDeviceIsTakenAgainAndNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t, "0764-0501-VP1600ELCD")
+		d := newDriver(f, Match{}, config{Poll: defaultPoll}, testOptions())
+		once := func() error {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			return d.Run(ctx, func(drivers.Reading) { cancel() })
+		}
+		if err := once(); !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+		f.with(func() { f.device.info.Path = "1-2" })
+		if err := once(); !errors.Is(err, context.Canceled) {
+			t.Errorf("at another place: Run = %v, want the same device", err)
+		}
+		f.with(func() { f.device.info.Path, f.device.info.Model = "1-3", "VALUE600E" })
+		if err := once(); !errors.Is(err, drivers.ErrNoDevice) {
+			t.Errorf("another model at another place: Run = %v, want %v", err, drivers.ErrNoDevice)
+		}
+		f.with(func() { f.device.info.Path = "1-2" })
+		if err := once(); !errors.Is(err, context.Canceled) {
+			t.Errorf("another model at the same place: Run = %v, want it taken", err)
+		}
+	})
+}

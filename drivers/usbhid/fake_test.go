@@ -79,6 +79,7 @@ type fakeUPS struct {
 	frames  chan []byte
 	writes  []string
 	opens   int
+	slow    time.Duration // of every answer
 }
 
 func newFake(t testing.TB, name string) *fakeUPS {
@@ -145,6 +146,10 @@ func (h *fakeHandle) lost() bool {
 }
 
 func (h *fakeHandle) Feature(id uint8, buf []byte) (int, error) {
+	h.ups.mu.Lock()
+	slow := h.ups.slow
+	h.ups.mu.Unlock()
+	time.Sleep(slow)
 	h.ups.mu.Lock()
 	defer h.ups.mu.Unlock()
 	if h.lost() {

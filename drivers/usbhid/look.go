@@ -111,6 +111,11 @@ func (s *session) look() error {
 		if errors.Is(err, errTimeout) {
 			break
 		}
+		if s.changed() { // seen now, or overheard while this report was waited for
+			if err := s.tell(); err != nil {
+				return err
+			}
+		}
 	}
 	return s.tell()
 }

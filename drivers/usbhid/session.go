@@ -109,6 +109,9 @@ func (s *session) run(ctx context.Context) (err error) {
 		case <-s.more():
 			err = s.step()
 		}
+		if err == nil && s.walked && s.changed() {
+			err = s.tell() // it was overheard while an answer was waited for
+		}
 		if err == nil {
 			err = s.lost
 		}
