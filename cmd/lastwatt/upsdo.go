@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -31,7 +30,7 @@ func watchUPS(ctx context.Context, c upsCall) error {
 		if ctx.Err() != nil {
 			break
 		}
-		if len(last) == 0 && !errors.Is(err, drivers.ErrNotRunning) {
+		if len(last) == 0 {
 			return err // it never answered: that is not a change
 		}
 		if text := err.Error(); text != said {

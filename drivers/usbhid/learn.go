@@ -135,6 +135,8 @@ func (t *trial) contact() error {
 	if err := t.until(30*time.Second, "it is on mains", func(u drivers.UPS) bool { return u.OnBattery != nil && !*u.OnBattery }); err != nil {
 		return err
 	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	t.found.Device = fmt.Sprintf("%s:%s %s %s", t.last.VendorID, t.last.ProductID, t.last.Maker, t.last.Model)
 	return nil
 }

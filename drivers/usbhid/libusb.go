@@ -75,6 +75,9 @@ func (b *libusbBus) Scan() ([]Info, error) {
 		i := &found[n]
 		i.Transport, i.Node = "gousb", usbNode("/sys", "/dev", i.Path)
 		i.HeldBy, i.Err = holder(i.Node), obstacle(i.Node)
+		if i.Err == nil && i.driver == "usbfs" {
+			i.Err = errHeld(*i)
+		}
 	}
 	return found, err
 }
