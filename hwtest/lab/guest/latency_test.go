@@ -23,7 +23,7 @@ func TestLatency(t *testing.T) {
 }
 
 func latency(t *testing.T, transport string) {
-	p := newPair(t, transport, sim.ReferenceBattery())
+	p := newPair(t, transport, "", sim.ReferenceBattery())
 	time.Sleep(5 * time.Second)
 	for len(p.told) > 0 {
 		<-p.told
