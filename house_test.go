@@ -55,7 +55,7 @@ func layer(dir string) int {
 		return 2
 	case dir == "drivers/all", top == "sim", top == "mqtt", top == "alert", top == "store", top == "config", top == "link":
 		return 3
-	case top == "controller", top == "agent":
+	case top == "controller", top == "agent", top == "simulate":
 		return 4
 	case top == "cmd":
 		return 5

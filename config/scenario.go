@@ -1,0 +1,305 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v4"
+
+	"lastwatt/drivers"
+)
+
+// A Scenario is a rack as it truly is, what happens to it, and the configuration
+// that is to bring it through.
+type Scenario struct {
+	Path   string `yaml:"-"`
+	Rack   Truth  `yaml:"rack"`
+	Mains  Mains  `yaml:"-"`
+	Faults []Fault
+	Config Config `yaml:"-"`
+}
+
+// Truth is the rack, unknown to the policy.
+type Truth struct {
+	Battery TrueBattery         `yaml:"battery"`
+	BaseW   float64             `yaml:"base_w"` // switch, fans: all the time
+	Nodes   map[string]TrueNode `yaml:"nodes"`
+	// Need is how many nodes must be up for the services to be up.
+	Need  int   `yaml:"need"`
+	Tells Tells `yaml:"ups"`
+}
+
+// TrueBattery is the battery and its inverter.
+type TrueBattery struct {
+	CapacityWh float64 `yaml:"capacity_wh"` // when new, at a discharge over an hour
+	Health     float64 `yaml:"health"`      // 0 to 1
+	Peukert    float64 `yaml:"peukert"`
+	OverheadW  float64 `yaml:"overhead_w"`
+	Efficiency float64 `yaml:"efficiency"`
+	Charge     float64 `yaml:"charge"` // percent, at the start
+	ChargerW   float64 `yaml:"charger_w"`
+}
+
+// TrueNode is one machine.
+type TrueNode struct {
+	IdleW   float64 `yaml:"idle_w"`
+	BusyW   float64 `yaml:"busy_w"`
+	Drain   Span    `yaml:"drain"`
+	Halt    Span    `yaml:"halt"`
+	Boot    Span    `yaml:"boot"`
+	Manager bool    `yaml:"manager"`
+	Wake    string  `yaml:"wake"`
+	UPSHost bool    `yaml:"ups_host"`
+}
+
+// Tells is what the UPS tells of itself, and how it cuts.
+type Tells struct {
+	Load        string `yaml:"load"`    // exact, zero, or "percent of 720 W"
+	Runtime     string `yaml:"runtime"` // exact, stuck, "at most 2h", or "times 1.7"
+	Charge      string `yaml:"charge"`  // exact, or "steps of 5"
+	DelayStep   Span   `yaml:"delay_step"`
+	CutsOnMains bool   `yaml:"cuts_on_mains"`
+}
+
+// Mains is when mains is away: a list, or at random.
+type Mains struct {
+	Off    []Away
+	Random *RandomMains
+}
+
+// Away is one time without mains.
+type Away struct {
+	At     Span `yaml:"at"`
+	OffFor Span `yaml:"off_for"`
+}
+
+// RandomMains is a Poisson process of outages whose lengths have a heavy tail
+// (Lomax): of the given median, the heavier the smaller alpha is.
+type RandomMains struct {
+	RatePerYear float64 `yaml:"rate_per_year"`
+	Duration    struct {
+		Median Span    `yaml:"median"`
+		Alpha  float64 `yaml:"alpha"`
+	} `yaml:"duration"`
+	For Span `yaml:"for"`
+}
+
+// Fault is something that goes wrong.
+type Fault struct {
+	At   Span   `yaml:"at"`
+	What string `yaml:"what"`
+	Node string `yaml:"node"`
+	For  Span   `yaml:"for"`
+}
+
+// FaultKinds are the words for what can go wrong.
+func FaultKinds() []string {
+	return []string{"controller killed", "agent killed", "link cut", "ups unplugged", "hangs in drain", "hangs in halt", "manager lost", "false low battery"}
+}
+
+// A Span is a duration that may be of days and years: 90s, 3d, 3y.
+type Span time.Duration
+
+// UnmarshalYAML reads a span.
+func (s *Span) UnmarshalYAML(n *yaml.Node) error {
+	d, err := parseSpan(n.Value)
+	if err != nil {
+		return &yaml.LoadError{Message: err.Error(), Mark: yaml.Mark{Line: n.Line, Column: n.Column}}
+	}
+	*s = Span(d)
+	return nil
+}
+
+func parseSpan(text string) (time.Duration, error) {
+	for unit, d := range map[string]time.Duration{"d": 24 * time.Hour, "y": 365 * 24 * time.Hour} {
+		if number, ok := strings.CutSuffix(text, unit); ok {
+			if n, err := strconv.ParseFloat(number, 64); err == nil && n >= 0 && n <= 1000 {
+				return time.Duration(n * float64(d)), nil
+			}
+		}
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d < 0 {
+		return 0, fmt.Errorf("want a time such as 90s, 5m, 3d or 3y (got %q)", text)
+	}
+	return d, nil
+}
+
+type scenarioFile struct {
+	Rack   Truth     `yaml:"rack"`
+	Mains  yaml.Node `yaml:"mains"`
+	Faults []Fault   `yaml:"faults"`
+	Config yaml.Node `yaml:"config"`
+}
+
+// LoadScenario reads a scenario. The error is a [Problems] where the file could
+// be read.
+func LoadScenario(path string, kinds []drivers.Kind) (Scenario, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return Scenario{}, fmt.Errorf("read the scenario: %w", err)
+	}
+	c := checker{path: path, kinds: kinds, root: parseTree(data)}
+	f := scenarioFile{Rack: Truth{
+		Battery: TrueBattery{Health: 1, Peukert: 1.15, OverheadW: 8, Efficiency: 0.85, Charge: 100, ChargerW: 30},
+		Tells:   Tells{Load: "exact", Runtime: "exact", Charge: "exact", DelayStep: Span(time.Minute)},
+	}}
+	c.decode(data, &f)
+	s := Scenario{Path: path, Rack: f.Rack, Faults: f.Faults}
+	if len(c.problems) == 0 {
+		c.truth(s)
+		s.Mains = c.mains(&f.Mains)
+		s.Config, err = c.inner(&f.Config)
+	}
+	if len(c.problems) > 0 {
+		return Scenario{}, c.sorted()
+	}
+	return s, err
+}
+
+// inner is the configuration, by its path or inline.
+func (c *checker) inner(n *yaml.Node) (Config, error) {
+	if n.Kind == yaml.ScalarNode {
+		return Load(filepath.Join(filepath.Dir(c.path), n.Value), c.kinds)
+	}
+	if n.Kind != yaml.MappingNode {
+		c.wrong(path("config"), "no configuration: name the file, or write it here")
+		return Config{}, nil
+	}
+	data, err := yaml.Dump(n)
+	if err != nil {
+		return Config{}, err
+	}
+	cfg, err := Parse(c.path+": config", data, c.kinds)
+	return cfg, err
+}
+
+func (c *checker) truth(s Scenario) {
+	b := s.Rack.Battery
+	for key, ok := range map[string]bool{
+		"capacity_wh": b.CapacityWh > 0, "health": b.Health > 0 && b.Health <= 1, "peukert": b.Peukert >= 1 && b.Peukert < 2,
+		"overhead_w": b.OverheadW >= 0, "efficiency": b.Efficiency > 0 && b.Efficiency <= 1, "charge": b.Charge > 0 && b.Charge <= 100, "charger_w": b.ChargerW > 0,
+	} {
+		if !ok {
+			c.wrong(path("rack", "battery", key), "out of its range; docs/simulate.md has it")
+		}
+	}
+	hosts := 0
+	for name, n := range s.Rack.Nodes {
+		if n.BusyW < n.IdleW || n.IdleW < 0 {
+			c.wrong(path("rack", "nodes", name, "busy_w"), "want watts, not less than idle_w")
+		}
+		if n.UPSHost {
+			hosts++
+		}
+	}
+	if len(s.Rack.Nodes) == 0 || hosts > 1 {
+		c.wrong(path("rack", "nodes"), "want at least one node, and one ups_host at most")
+	}
+	if s.Rack.Need < 0 || s.Rack.Need > len(s.Rack.Nodes) {
+		c.wrong(path("rack", "need"), "want 0 to %d, the number of nodes (got %d)", len(s.Rack.Nodes), s.Rack.Need)
+	}
+	if err := errors.Join(second(s.Rack.Tells.LoadOf()), second(s.Rack.Tells.RuntimeOf()), second(s.Rack.Tells.ChargeOf())); err != nil {
+		c.wrong(path("rack", "ups"), "%v", err)
+	}
+	for i, f := range s.Faults {
+		if !slices.Contains(FaultKinds(), f.What) {
+			c.wrong(path("faults", i, "what"), "want one of %s (got %q)", strings.Join(FaultKinds(), ", "), f.What)
+		}
+		if _, ok := s.Rack.Nodes[f.Node]; f.Node != "" && !ok {
+			c.wrong(path("faults", i, "node"), "%q is no node of rack.nodes", f.Node)
+		}
+	}
+}
+
+func second(_ float64, err error) error { return err }
+
+// after reads the number in "words 5".
+func after(text, words string) (float64, bool) {
+	rest, ok := strings.CutPrefix(text, words)
+	n, err := strconv.ParseFloat(strings.TrimSpace(strings.TrimSuffix(rest, "W")), 64)
+	return n, ok && err == nil && n > 0
+}
+
+// LoadOf is how the load is told: 0 is exact, below 0 is always zero, above 0 is
+// whole percents of so many watts.
+func (t Tells) LoadOf() (float64, error) {
+	switch n, ok := after(t.Load, "percent of "); {
+	case t.Load == "exact":
+		return 0, nil
+	case t.Load == "zero":
+		return -1, nil
+	case ok:
+		return n, nil
+	}
+	return 0, fmt.Errorf("load: want exact, zero or \"percent of 720 W\" (got %q)", t.Load)
+}
+
+// RuntimeOf is how the time to empty is told: by a factor, with a greatest value
+// in RuntimeCap; 0 is stuck.
+func (t Tells) RuntimeOf() (factor float64, err error) {
+	n, ok := after(t.Runtime, "times ")
+	switch {
+	case t.Runtime == "exact" || t.RuntimeCap() > 0:
+		return 1, nil
+	case t.Runtime == "stuck":
+		return 0, nil
+	case ok:
+		return n, nil
+	}
+	return 0, fmt.Errorf("runtime: want exact, stuck, \"at most 2h\" or \"times 1.7\" (got %q)", t.Runtime)
+}
+
+// RuntimeCap is the greatest time to empty that is told; 0 is none.
+func (t Tells) RuntimeCap() time.Duration {
+	rest, ok := strings.CutPrefix(t.Runtime, "at most ")
+	if d, err := parseSpan(rest); ok && err == nil {
+		return d
+	}
+	return 0
+}
+
+// ChargeOf is the step in percent in which the charge is told; 0 is exact.
+func (t Tells) ChargeOf() (float64, error) {
+	n, ok := after(t.Charge, "steps of ")
+	switch {
+	case t.Charge == "exact":
+		return 0, nil
+	case ok && n <= 50:
+		return n, nil
+	}
+	return 0, fmt.Errorf("charge: want exact or \"steps of 5\" (got %q)", t.Charge)
+}
+
+func (c *checker) mains(n *yaml.Node) Mains {
+	var m Mains
+	switch n.Kind {
+	case yaml.SequenceNode:
+		c.take(n.Load(&m.Off, yaml.WithKnownFields()), &m.Off)
+	case yaml.MappingNode:
+		var f struct {
+			Random *RandomMains `yaml:"random"`
+		}
+		c.take(n.Load(&f, yaml.WithKnownFields()), &f)
+		m.Random = f.Random
+	}
+	r := m.Random
+	switch {
+	case r == nil && len(m.Off) == 0 && len(c.problems) == 0:
+		c.wrong(path("mains"), "want a list such as [{at: 1m, off_for: 20m}], or random:")
+	case r != nil && (r.RatePerYear <= 0 || r.RatePerYear > 5000 || r.Duration.Median <= 0 || r.Duration.Alpha <= 0 || r.For <= 0):
+		c.wrong(path("mains", "random"), "want rate_per_year (to 5000), duration: {median, alpha} and for, all above 0")
+	}
+	for i := range m.Off {
+		if i > 0 && m.Off[i].At < m.Off[i-1].At+m.Off[i-1].OffFor {
+			c.wrong(path("mains", i, "at"), "it begins before the one before has ended")
+		}
+	}
+	return m
+}

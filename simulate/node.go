@@ -1,0 +1,208 @@
+package simulate
+
+import (
+	"time"
+
+	"lastwatt/config"
+	"lastwatt/drivers"
+)
+
+// A state is what a machine is at.
+type state string
+
+const (
+	up      state = "up"
+	halting state = "halting"
+	halted  state = "halted"
+	parking state = "parking"
+	parked  state = "parked"
+	booting state = "booting"
+	dead    state = "dead" // without power
+)
+
+// A node is one machine.
+type node struct {
+	w            *world
+	name         string
+	state        state
+	truth        config.TrueNode
+	availability string
+	boot         int  // how often it has started
+	linked       bool // its agent can be reached
+	drainedAt    time.Duration
+	draining     bool
+	idle         bool // its containers were stopped
+	hangsDrain   bool
+	hangsHalt    bool
+}
+
+func (n *node) on() bool { return n.state != halted && n.state != dead }
+
+// drained is whether nothing runs on it any more.
+func (n *node) drained() bool {
+	return n.idle || n.availability == "drain" && !n.hangsDrain && n.w.now >= n.drainedAt
+}
+
+func (n *node) serves() bool {
+	return n.state == up && n.availability != "drain" && !n.idle
+}
+
+func (n *node) draw() drivers.Watt {
+	switch n.state {
+	case halted, dead:
+		return 0
+	case parked:
+		return drivers.Watt(n.truth.IdleW)
+	}
+	if n.drained() {
+		return drivers.Watt(n.truth.IdleW)
+	}
+	return drivers.Watt(n.truth.BusyW)
+}
+
+// set changes its availability in the Swarm.
+func (n *node) set(availability string) {
+	if availability == "drain" && n.availability != "drain" {
+		n.drainedAt = n.w.now + time.Duration(n.truth.Drain)
+	}
+	n.availability = availability
+	if availability == "active" {
+		n.idle = false
+	}
+}
+
+// halt powers it off by its own system.
+func (n *node) halt() { n.haltAfter(0) }
+
+// haltAfter does it with containers that have to be stopped first.
+func (n *node) haltAfter(containers time.Duration) {
+	if n.state != up {
+		return
+	}
+	n.state = halting
+	boot := n.boot
+	n.w.after(containers+time.Duration(n.truth.Halt), func() {
+		if n.state != halting || n.boot != boot || n.hangsHalt {
+			return
+		}
+		n.state = halted
+		n.stopped(true)
+		n.w.player.seen(n)
+	})
+}
+
+// park makes it safe to lose power, and calls done then; after longest it starts
+// again by itself.
+func (n *node) park(longest time.Duration, done func()) {
+	if n.state != up {
+		return
+	}
+	n.state = parking
+	boot, took := n.boot, 5*time.Second
+	if !n.drained() {
+		took += time.Duration(n.truth.Drain)
+	}
+	n.w.after(took, func() {
+		if n.state != parking || n.boot != boot || n.hangsHalt {
+			return
+		}
+		n.state = parked
+		n.w.player.seen(n)
+		done()
+		if longest > 0 {
+			n.w.after(longest, func() {
+				if n.state == parked && n.boot == boot {
+					n.reboot()
+				}
+			})
+		}
+	})
+}
+
+func (n *node) reboot() {
+	if !n.on() || n.state == booting {
+		return
+	}
+	n.state = dead
+	n.w.player.seen(n)
+	n.start()
+}
+
+// start boots it, if it has power and is off.
+func (n *node) start() {
+	if n.on() {
+		return
+	}
+	n.state = booting
+	n.boot++
+	boot := n.boot
+	n.w.after(time.Duration(n.truth.Boot), func() {
+		if n.state != booting || n.boot != boot || !n.w.outlets {
+			return
+		}
+		n.state, n.idle = up, false
+		n.stopped(false)
+		if n.truth.UPSHost {
+			n.w.player.powered()
+		}
+		n.w.player.seen(n)
+	})
+}
+
+// lose is its power going.
+func (n *node) lose() {
+	if !n.on() {
+		return
+	}
+	clean := n.state == parked
+	n.state = dead
+	n.stopped(true)
+	if s := n.w.spell(); s != nil && !clean {
+		f := s.nodes[n.name]
+		f.clean--
+		f.dirty++
+	}
+	n.w.player.seen(n)
+}
+
+// crash takes it out of service by a fault of its own, or starts it again.
+func (n *node) crash(on bool) {
+	if !on {
+		if n.w.outlets {
+			n.start()
+		}
+		return
+	}
+	if !n.on() {
+		return
+	}
+	n.state = dead
+	n.stopped(true)
+	if s := n.w.spell(); s != nil {
+		s.nodes[n.name].clean-- // that was nobody's doing
+	}
+	n.w.player.seen(n)
+}
+
+// stopped keeps the books of the spell.
+func (n *node) stopped(off bool) {
+	s := n.w.spell()
+	if s == nil {
+		return
+	}
+	f := s.nodes[n.name]
+	switch {
+	case off && f.offSince < 0:
+		f.clean++
+		f.offSince = n.w.now
+	case !off && f.offSince >= 0:
+		f.off += n.w.now - f.offSince
+		f.offSince = -1
+	}
+}
+
+// link cuts or mends the connection of its agent.
+func (n *node) link(on bool) {
+	n.linked = on
+	n.w.player.seen(n)
+}
