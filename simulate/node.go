@@ -30,7 +30,6 @@ type node struct {
 	boot         int  // how often it has started
 	linked       bool // its agent can be reached
 	drainedAt    time.Duration
-	draining     bool
 	idle         bool // its containers were stopped
 	hangsDrain   bool
 	hangsHalt    bool
