@@ -18,6 +18,7 @@ type checker struct {
 	path     string
 	kinds    []drivers.Kind
 	root     *yaml.Node
+	within   string // the key, with a dot, that root is the value of; empty for a file
 	problems Problems
 }
 
@@ -68,7 +69,7 @@ func (c *checker) wrong(path []any, format string, args ...any) {
 			key += "." + p.(string)
 		}
 	}
-	c.problems = append(c.problems, Problem{Path: c.path, Line: c.at(path...).Line, Key: strings.TrimPrefix(key, "."), Text: fmt.Sprintf(format, args...)})
+	c.problems = append(c.problems, Problem{Path: c.path, Line: c.at(path...).Line, Key: strings.Trim(c.within+strings.TrimPrefix(key, "."), "."), Text: fmt.Sprintf(format, args...)})
 }
 
 func path(p ...any) []any { return p }

@@ -172,8 +172,13 @@ func Load(path string, kinds []drivers.Kind) (Config, error) {
 // Parse is Load of data, which errors call path.
 func Parse(path string, data []byte, kinds []drivers.Kind) (Config, error) {
 	c := checker{path: path, kinds: kinds, root: parseTree(data)}
+	return c.config(func(into any) error { return yaml.Load(data, into, yaml.WithKnownFields()) })
+}
+
+// config reads a configuration from what load fills.
+func (c *checker) config(load func(into any) error) (Config, error) {
 	f := defaults()
-	c.decode(data, &f)
+	c.take(load(&f), &f)
 	if len(c.problems) > 0 {
 		return Config{}, c.sorted()
 	}

@@ -74,7 +74,7 @@ func (c *checker) take(err error, into any) {
 
 // told is what the library found wrong, with the key that stands there.
 func (c *checker) told(e yaml.LoadError, into any) Problem {
-	return Problem{Path: c.path, Line: e.Mark.Line, Key: keyAt(c.root, e.Mark.Line, e.Mark.Column), Text: reword(e.Message, into)}
+	return Problem{Path: c.path, Line: e.Mark.Line, Key: strings.Trim(c.within+keyAt(c.root, e.Mark.Line, e.Mark.Column), "."), Text: reword(e.Message, into)}
 }
 
 // keyAt is the full key of what stands at a place of the file, or of its key;

@@ -172,12 +172,8 @@ func (c *checker) inner(n *yaml.Node) (Config, error) {
 		c.wrong(path("config"), "no configuration: name the file, or write it here")
 		return Config{}, nil
 	}
-	data, err := yaml.Dump(n)
-	if err != nil {
-		return Config{}, err
-	}
-	cfg, err := Parse(c.path+": config", data, c.kinds)
-	return cfg, err
+	in := checker{path: c.path, kinds: c.kinds, root: n, within: "config."}
+	return in.config(func(into any) error { return n.Load(into, yaml.WithKnownFields()) })
 }
 
 func (c *checker) truth(s Scenario) {

@@ -166,6 +166,8 @@ func TestAScenarioThatIsWrongSaysWhere(t *testing.T) {
 		{"load: percent of 720 W", "load: some", `load: want exact, zero or "percent of 720 W" (got "some")`},
 		{"config:", "faults: [{at: 1m, what: fire}]\nconfig:", `faults[0].what: want one of controller killed,`},
 		{"off_for: 4h", "off_for: 4h}\n  - {at: 1h, off_for: 1h", "mains[1].at: it begins before the one before has ended"},
+		{"wake: ups, ups_host", "wak: ups, ups_host", `:19: config.nodes.node01.wak: unknown key "wak" (did you mean "wake"?)`},
+		{"site: rack", "site: my rack", `:15: config.site: want a short name`},
 		{"base_w", "bases_w", `rack.bases_w: unknown key "bases_w"`},
 	} {
 		path := filepath.Join(t.TempDir(), "s.yaml")
