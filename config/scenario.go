@@ -62,7 +62,7 @@ type TrueNode struct {
 type Tells struct {
 	Load        string `yaml:"load"`    // exact, zero, or "percent of 720 W"
 	Runtime     string `yaml:"runtime"` // exact, stuck, "at most 2h", or "times 1.7"
-	Charge      string `yaml:"charge"`  // exact, or "steps of 5"
+	Charge      string `yaml:"charge"`  // exact, as new, or "steps of 5"
 	DelayStep   Span   `yaml:"delay_step"`
 	CutsOnMains bool   `yaml:"cuts_on_mains"`
 }
@@ -261,16 +261,19 @@ func (t Tells) RuntimeCap() time.Duration {
 	return 0
 }
 
-// ChargeOf is the step in percent in which the charge is told; 0 is exact.
+// ChargeOf is the step in percent in which the charge is told; 0 is exact, below
+// 0 is that of a gauge that believes the battery to be new.
 func (t Tells) ChargeOf() (float64, error) {
 	n, ok := after(t.Charge, "steps of ")
 	switch {
 	case t.Charge == "exact":
 		return 0, nil
+	case t.Charge == "as new":
+		return -1, nil
 	case ok && n <= 50:
 		return n, nil
 	}
-	return 0, fmt.Errorf("charge: want exact or \"steps of 5\" (got %q)", t.Charge)
+	return 0, fmt.Errorf("charge: want exact, as new or \"steps of 5\" (got %q)", t.Charge)
 }
 
 func (c *checker) mains(n *yaml.Node) Mains {

@@ -180,19 +180,11 @@ func (c *core) mode(n NodeRules) RunState {
 	return Halted
 }
 
-// need is what the steps that remain take when everything takes its budget.
-func (c *core) need() time.Duration {
-	b := c.r.Budgets
-	d := b.Drain + c.nodesBudget()
-	if c.r.UPS.Cut {
-		d += b.Swarm
-	}
-	if _, ok := c.host(); ok {
-		d += b.Park
-	}
-	return d
-}
+// need is what the steps that remain are expected to take: as they were measured,
+// and their budgets before that.
+func (c *core) need() time.Duration { return c.drainTime() + c.nodesTime() + c.lastTime() }
 
+// nodesBudget is the longest time that the nodes are given.
 func (c *core) nodesBudget() time.Duration {
 	d := time.Duration(0)
 	for _, n := range c.r.Nodes {

@@ -109,6 +109,10 @@ func Predict(r Rules, s State) (Event, bool) {
 		switch p.Kind {
 		case DoHalt:
 			at = s.Now // taken at once; the node is gone at the end of its time
+		case DoPark:
+			at = min(at, p.At+careful(s.Measured[p.Node].Park, r.Budgets.Park))
+		case DoAwait:
+			at = min(at, o.DoingBegan+c.drainTime())
 		case DoCut:
 			result.Delay = c.cutDelay()
 		}
@@ -116,7 +120,8 @@ func Predict(r Rules, s State) (Event, bool) {
 	}
 	for _, n := range r.Nodes {
 		if o.Runs[n.Name].State == Halting && s.Seen.Nodes[n.Name].Connected {
-			offer(o.Deadline-Settle, NodeSeen{Node: n.Name})
+			gone := o.Runs[n.Name].At + careful(s.Measured[n.Name].Halt, r.Budgets.Halt)
+			offer(min(gone, o.Deadline)-Settle, NodeSeen{Node: n.Name})
 		}
 	}
 	if at, w, falls := c.nextCharge(); falls {

@@ -28,6 +28,9 @@ type State struct {
 	Outage  *Outage `json:"outage,omitempty"`
 	Last    *Past   `json:"last,omitempty"`
 	Seen    Seen    `json:"seen"`
+	// Measured is how long steps took so far, by node, and of the whole by
+	// [Rack].
+	Measured map[string]Times `json:"measured,omitempty"`
 }
 
 // A Phase is where in an outage the rack is.
@@ -203,6 +206,8 @@ type Pending struct {
 	ID   string     `json:"id"`
 	Kind EffectKind `json:"kind"`
 	Node string     `json:"node,omitempty"`
+	// At is when it was asked for.
+	At time.Duration `json:"at,omitempty"`
 }
 
 // Before is how a node of the Swarm was before Lastwatt changed it.
@@ -218,6 +223,8 @@ type Run struct {
 	// BootID of the node when it was stopped; another one is a node that
 	// came back.
 	BootID string `json:"boot_id,omitempty"`
+	// At is when a node that halts was told to.
+	At time.Duration `json:"at,omitempty"`
 }
 
 // A RunState is how far a node was brought down.
@@ -255,6 +262,7 @@ func Initial() State {
 // Clone returns a copy that shares nothing with s.
 func (s State) Clone() State {
 	s.Seen.Nodes = cloneMap(s.Seen.Nodes)
+	s.Measured = cloneMap(s.Measured) // its lists are never written to in place
 	s.Seen.Swarm.Nodes = slices.Clone(s.Seen.Swarm.Nodes)
 	if s.Outage != nil {
 		o := *s.Outage

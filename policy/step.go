@@ -224,7 +224,7 @@ func (c *core) emit(e Effect) {
 	}
 	if e.Kind != Tell && e.Kind != Cancel {
 		e.Deadline = o.Deadline
-		o.Pending = append(o.Pending, Pending{ID: e.ID, Kind: e.Kind, Node: e.Node})
+		o.Pending = append(o.Pending, Pending{ID: e.ID, Kind: e.Kind, Node: e.Node, At: c.s.Now})
 	}
 	c.out = append(c.out, e)
 }

@@ -36,7 +36,7 @@ func (c *core) budget(step StepName) time.Duration {
 	case StepIdle:
 		return max(b.Drain, b.Halt)
 	case StepNodes:
-		return c.nodesBudget()
+		return c.patience()
 	case StepCut:
 		return b.Swarm
 	case StepHost:
@@ -268,6 +268,11 @@ func (c *core) overdue() {
 	o := c.s.Outage
 	c.cancelPending()
 	missed := func(name string) {
+		kind := DoPark
+		if o.Runs[name].State == Halting {
+			kind = DoHalt
+		}
+		c.measure(name, kind, c.s.Now-o.StepBegan) // that long at least
 		o.Runs[name] = Run{State: Missed, BootID: c.s.Seen.Nodes[name].BootID}
 		o.Unclean = append(o.Unclean, name)
 		c.tell("step_failed", "critical", name, name+" did not stop in its time"+because(o.Why)+"; going on without it.")
@@ -304,6 +309,7 @@ func (c *core) settle() {
 		if run.State == Halting && !seen.Connected && c.s.Now-seen.Since >= Settle {
 			run.State = Halted
 			o.Runs[n.Name] = run
+			c.measure(n.Name, DoHalt, c.s.Now-run.At)
 			c.tell("node_stopped", "info", n.Name, n.Name+" is off.")
 		}
 	}
@@ -328,6 +334,7 @@ func (c *core) next() {
 			c.enter(StepIdle)
 			return
 		}
+		c.measure(Rack, DoAwait, c.s.Now-o.DoingBegan)
 		c.commit()
 	case StepIdle:
 		o.Doing, o.Step = Nothing, ""
@@ -364,7 +371,7 @@ func (c *core) result(w Result) {
 	seen := c.s.Seen.Nodes[p.Node]
 	if w.Outcome != Done {
 		if p.Kind == DoHalt && w.Outcome == Lost && !seen.Connected {
-			o.Runs[p.Node] = Run{State: Halting, BootID: seen.BootID}
+			o.Runs[p.Node] = Run{State: Halting, BootID: seen.BootID, At: p.At}
 			return
 		}
 		o.Why = w.Text
@@ -373,8 +380,9 @@ func (c *core) result(w Result) {
 	}
 	switch p.Kind {
 	case DoHalt:
-		o.Runs[p.Node] = Run{State: Halting, BootID: seen.BootID}
+		o.Runs[p.Node] = Run{State: Halting, BootID: seen.BootID, At: p.At}
 	case DoPark:
+		c.measure(p.Node, DoPark, c.s.Now-p.At)
 		o.Runs[p.Node] = Run{State: Parked, BootID: seen.BootID}
 		c.tell("node_stopped", "info", p.Node, p.Node+" is parked: as safe as off, and able to start again.")
 	case DoReboot:

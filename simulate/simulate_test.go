@@ -99,6 +99,29 @@ func TestWhatGoesWrongBreaksNothing(t *testing.T) {
 	}
 }
 
+// The first outage is measured, so that the second stop begins with less time in
+// hand; then something hangs.
+func TestWhatHangsAfterTheFirstOutageCostsNobodyElse(t *testing.T) {
+	for _, node := range []string{"node02", "node04"} {
+		for _, what := range []string{"hangs in drain", "hangs in halt"} {
+			s := with(t, "  - {at: 10m, off_for: 4h}", "  - {at: 10m, off_for: 4h}\n  - {at: 20h, off_for: 4h}",
+				"config:", "faults:\n  - {at: 19h, what: "+what+", node: "+node+", for: 8h}\nconfig:")
+			r := Run(s, 1)
+			for name, n := range r.Outages[1].Nodes {
+				if name != node && n.DirtyStops > 0 {
+					t.Errorf("%s %s: %s went dirty", node, what, name)
+				}
+			}
+			if first, second := r.Outages[0].Service, r.Outages[1].Service; second < first {
+				t.Errorf("%s %s: %g s of service in the first outage, %g s in the second", node, what, first, second)
+			}
+			if len(r.InvariantsBroken) > 0 {
+				t.Errorf("%v", r.InvariantsBroken)
+			}
+		}
+	}
+}
+
 func TestMainsThatComesBackAtAnyMomentLeavesNoNodeDark(t *testing.T) {
 	for minute := 1; minute < 130; minute += 3 {
 		off := (time.Duration(minute)*time.Minute + 17*time.Second).String()
@@ -112,6 +135,14 @@ func TestLiesOfTheUPSCostTimeAndNoNode(t *testing.T) {
 		{"charge: steps of 1", "charge: steps of 5"}, {"cuts_on_mains: true", "cuts_on_mains: false"},
 	} {
 		t.Run(c[1], func(t *testing.T) { sound(t, Run(with(t, c...), 1)) })
+	}
+}
+
+func TestAGaugeThatBelievesTheBatteryNewHasMuchLeftAtTheEnd(t *testing.T) {
+	w := newWorld(with(t, "health: 1", "health: 0.6", "charge: steps of 1", "charge: as new"))
+	w.battery.Wh = 0
+	if charge, _, _ := w.says(); charge != 40 {
+		t.Errorf("an empty battery of 60 %% health is told as %g %%, want 40", charge)
 	}
 }
 

@@ -320,7 +320,11 @@ func (w *world) arm(delay time.Duration) time.Duration {
 // says is what the UPS tells of itself.
 func (w *world) says() (charge, load float64, runtime time.Duration) {
 	charge = w.battery.Percent()
-	if w.chargeStep > 0 {
+	switch {
+	case w.chargeStep < 0:
+		used := w.battery.Full() - w.battery.Wh
+		charge = max(0, math.Floor(100-100*used/w.battery.CapacityWh))
+	case w.chargeStep > 0:
 		charge = math.Floor(charge/w.chargeStep) * w.chargeStep
 	}
 	watts := w.load()

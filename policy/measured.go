@@ -1,0 +1,100 @@
+package policy
+
+import (
+	"math"
+	"slices"
+	"time"
+)
+
+// Times are how long steps truly took, the newest last.
+type Times struct {
+	Drain []time.Duration `json:"drain,omitempty"` // of the whole rack: see [Rack]
+	Halt  []time.Duration `json:"halt,omitempty"`  // from the order until it was off
+	Park  []time.Duration `json:"park,omitempty"`  // from the order until it was parked
+}
+
+// Rack is the key in [State.Measured] of what no one node has.
+const Rack = ""
+
+// keepTimes is how many times of a kind are kept, fewTimes below how many they
+// are taken to be longer by half: a few good days say little.
+const (
+	keepTimes = 20
+	fewTimes  = 5
+)
+
+// measure keeps a time that a step took.
+func (c *core) measure(node string, kind EffectKind, took time.Duration) {
+	t := c.s.Measured[node]
+	list := map[EffectKind]*[]time.Duration{DoAwait: &t.Drain, DoHalt: &t.Halt, DoPark: &t.Park}[kind]
+	if list == nil || took <= 0 {
+		return
+	}
+	all := append(slices.Clone(*list), took)
+	*list = all[max(0, len(all)-keepTimes):]
+	c.s.Measured[node] = t
+}
+
+// careful is the 95th percentile of the times, and the budget before the first.
+// It is never more than the budget: that is when the step is given up.
+func careful(times []time.Duration, budget time.Duration) time.Duration {
+	n := len(times)
+	if n == 0 {
+		return budget
+	}
+	sorted := slices.Sorted(slices.Values(times))
+	d := sorted[int(math.Ceil(0.95*float64(n)))-1]
+	if n < fewTimes {
+		d += d / 2
+	}
+	return min(d, budget)
+}
+
+func (c *core) drainTime() time.Duration {
+	return careful(c.s.Measured[Rack].Drain, c.r.Budgets.Drain)
+}
+
+// stopTime is what it takes to bring a node down as it would be now.
+func (c *core) stopTime(n NodeRules) time.Duration {
+	t := c.s.Measured[n.Name]
+	if c.mode(n) == Halted {
+		return careful(t.Halt, c.r.Budgets.Halt)
+	}
+	return careful(t.Park, c.r.Budgets.Park)
+}
+
+// nodesTime is what it takes to bring all nodes but the UPS's host down, at once.
+func (c *core) nodesTime() time.Duration {
+	d := time.Duration(0)
+	for _, n := range c.r.Nodes {
+		if !n.UPSHost {
+			d = max(d, c.stopTime(n))
+		}
+	}
+	return d
+}
+
+// lastTime is what it takes after the nodes are down: the cut, and the host.
+func (c *core) lastTime() time.Duration {
+	d := time.Duration(0)
+	if c.r.UPS.Cut {
+		d += c.r.Budgets.Swarm
+	}
+	if h, ok := c.host(); ok {
+		d += careful(c.s.Measured[h.Name].Park, c.r.Budgets.Park)
+	}
+	return d
+}
+
+// patience is how long the nodes may take at this moment: their budget, but on
+// battery no longer than leaves the time for what comes after them, unless they
+// can be expected to need it. A node that hangs must not cost the host its own
+// clean end.
+func (c *core) patience() time.Duration {
+	budget := c.nodesBudget()
+	if c.s.Seen.UPS.Power != OnBattery {
+		return budget
+	}
+	left := TimeToEmpty(c.r, c.s).Left - c.lastTime()
+	return min(budget, max(left, c.nodesTime()+Settle))
+}
