@@ -268,11 +268,9 @@ func (c *core) overdue() {
 	o := c.s.Outage
 	c.cancelPending()
 	missed := func(name string) {
-		kind := DoPark
 		if o.Runs[name].State == Halting {
-			kind = DoHalt
+			c.measure(name, DoHalt, c.s.Now-o.Runs[name].At) // that long at least
 		}
-		c.measure(name, kind, c.s.Now-o.StepBegan) // that long at least
 		o.Runs[name] = Run{State: Missed, BootID: c.s.Seen.Nodes[name].BootID}
 		o.Unclean = append(o.Unclean, name)
 		c.tell("step_failed", "critical", name, name+" did not stop in its time"+because(o.Why)+"; going on without it.")
@@ -334,7 +332,9 @@ func (c *core) next() {
 			c.enter(StepIdle)
 			return
 		}
-		c.measure(Rack, DoAwait, c.s.Now-o.DoingBegan)
+		if len(o.Before) > 0 { // without a Swarm to tell, nothing was drained
+			c.measure(Rack, DoAwait, c.s.Now-o.DoingBegan)
+		}
 		c.commit()
 	case StepIdle:
 		o.Doing, o.Step = Nothing, ""

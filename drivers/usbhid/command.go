@@ -98,17 +98,26 @@ func (s *session) now(q quantity) error {
 	return err
 }
 
-// count starts a countdown of at least delay. A count of 0 means "now": a delay
-// is rounded up to the device's step and is never less than one.
+// count starts a countdown of at least delay.
 func (s *session) count(f *hid.Field, q quantity, delay time.Duration) (time.Duration, error) {
+	n, err := s.steps(f, delay)
+	if err != nil {
+		return 0, err
+	}
+	return seconds(f.Physical(n)), s.set(q, n)
+}
+
+// steps is a delay in the device's own count. A count of 0 means "now": a delay
+// is rounded up to the device's step and is never less than one.
+func (s *session) steps(f *hid.Field, delay time.Duration) (int64, error) {
 	if step := s.profile.DelayStep; step > 0 {
 		delay = (delay + step - 1) / step * step
 	}
-	count := max(1, int64(math.Ceil(f.Logical(delay.Seconds())-1e-9)))
-	if f.Limited() && count > f.LogicalMax {
+	n := max(1, int64(math.Ceil(f.Logical(delay.Seconds())-1e-9)))
+	if f.Limited() && n > f.LogicalMax {
 		return 0, fmt.Errorf("delay %v is too long: at most %v", delay, seconds(f.Physical(f.LogicalMax)))
 	}
-	return seconds(f.Physical(count)), s.set(q, count)
+	return n, nil
 }
 
 // delays returns the two fields of a cut. Only CyberPower's, below UPS.Output,
@@ -130,6 +139,9 @@ func (s *session) cut(ctx context.Context, delay time.Duration, start int64) (ti
 	f, startup, err := s.delays()
 	if err != nil {
 		return 0, err
+	}
+	if _, err := s.steps(f, delay); err != nil {
+		return 0, err // before anything is written
 	}
 	if err := s.set(delayStartup, start); err != nil {
 		return 0, err

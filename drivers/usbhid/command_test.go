@@ -99,6 +99,9 @@ func TestOrdersThatFailSayWhy(t *testing.T) {
 				if err == nil || !strings.Contains(err.Error(), tt.want) {
 					t.Errorf("Do = %v, want %q", err, tt.want)
 				}
+				if strings.HasPrefix(tt.name, "delay ") && len(writes) > 0 {
+					t.Errorf("wrote %v, want nothing", writes)
+				}
 				if strings.HasPrefix(tt.name, "ignored start") && len(writes) != 1 {
 					t.Errorf("wrote %v, want the start delay alone", writes)
 				}

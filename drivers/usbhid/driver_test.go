@@ -401,3 +401,25 @@ func TestALostDeviceIsTakenAgainAndNoOther(t *testing.T) {
 		}
 	})
 }
+
+func TestWhatIsToldWhileAnEdgeIsConfirmedStands(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t, "0764-0501-VP1600ELCD")
+		_, last, stop := running(t, f)
+		time.Sleep(time.Second)
+		f.with(func() { f.slow = 1500 * time.Millisecond; f.fails[0x22] = errTimeout })
+		f.frames <- []byte{0x22, statusBattery} // its confirmation waits, and fails
+		time.Sleep(100 * time.Millisecond)
+		f.frames <- []byte{0x22, statusMains}
+		time.Sleep(4 * time.Second)
+		if got := says(last().OnBattery); got == "battery" {
+			t.Error("on battery, though the device had said since that mains is there")
+		}
+		readings, _ := stop()
+		for _, r := range readings {
+			if b := r.Fact.(drivers.UPS).OnBattery; b != nil && *b {
+				t.Error("an edge that was taken back at once was reported")
+			}
+		}
+	})
+}

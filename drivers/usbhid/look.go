@@ -154,13 +154,16 @@ func (s *session) confirm() error {
 			return nil
 		}
 		read[f.Report] = true
-		before := s.snapshot.samples
-		if err := s.read(s.model.descriptor.Report(f.Report)); errors.Is(err, errGone) {
+		r := s.model.descriptor.Report(f.Report)
+		wire, err := s.get(r)
+		if errors.Is(err, errGone) {
 			return err
-		} else if err != nil {
-			s.snapshot.samples = before
-			return nil
 		}
+		payload, bad := s.model.descriptor.Payload(r.Key, wire)
+		if err != nil || bad != nil || len(payload) < r.Bytes() {
+			return nil // no answer: what was told, also meanwhile, stands
+		}
+		_ = s.model.take(&s.snapshot, r.Key, wire, time.Now()) // its errors were looked for
 	}
 	return nil
 }
@@ -196,7 +199,7 @@ func (s *session) step() error {
 	case errors.Is(err, errTimeout):
 		// The others would time out too, 5 s each.
 		for _, rest := range s.queue {
-			s.forget(rest)
+			s.forget(rest, time.Now())
 		}
 		s.queue = nil
 	case err != nil:
@@ -213,13 +216,22 @@ func (s *session) step() error {
 	return s.tell()
 }
 
-func (s *session) forget(r *hid.Report) { _ = s.model.take(&s.snapshot, r.Key, nil, time.Now()) }
+// forget makes what a report holds absent, but for what the device has told by
+// itself since.
+func (s *session) forget(r *hid.Report, since time.Time) {
+	for q, f := range s.model.feature {
+		if f != nil && f.Report == r.Key && !s.snapshot.samples[q].at.After(since) {
+			s.snapshot.samples[q].ok = false
+		}
+	}
+}
 
 // read gets a feature report into the snapshot. What cannot be read is absent.
 func (s *session) read(r *hid.Report) error {
+	began := time.Now()
 	wire, err := s.get(r)
 	if err != nil {
-		s.forget(r)
+		s.forget(r, began)
 		return fmt.Errorf("read %v of %v: %w", r.Key, s.info, err)
 	}
 	return s.model.take(&s.snapshot, r.Key, wire, time.Now())

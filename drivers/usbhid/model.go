@@ -108,23 +108,20 @@ func newSnapshot(i Info, scales map[string]float64) snapshot {
 	return snapshot{info: i, quirks: byQuantity(), scales: scales, texts: map[uint8]string{}}
 }
 
-// take puts a report that was read at a moment into the snapshot. wire is nil if
-// it could not be read: then what it holds is absent from now on.
+// take puts a report that was read at a moment into the snapshot. What of it is
+// not there is absent from now on.
 func (m *model) take(s *snapshot, k hid.Key, wire []byte, at time.Time) error {
 	fields := &m.feature
 	if k.Type == hid.Input {
 		fields = &m.input
 	}
 	payload, err := m.descriptor.Payload(k, wire)
-	if wire == nil {
-		err = nil
-	}
 	for q, f := range fields {
 		if f == nil || f.Report != k {
 			continue
 		}
 		v, ok := f.Extract(payload)
-		ok = ok && err == nil && wire != nil
+		ok = ok && err == nil
 		s.samples[q] = sample{f, v, ok && !(boolean(quantity(q)) && v.Raw != 0 && v.Raw != 1), at}
 		if quantity(q) == acPresent {
 			s.silent = silent(m.descriptor.Report(k), payload)

@@ -152,8 +152,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// back is the time within which a device that is back is to be read. A machine
-// that has other things to do stretches it: a test fails at three times as much.
+// back is the time within which a device that is back has to be read.
 const back = 2 * time.Second
 
 // told checks that the driver said just these edges, the first being mains.
@@ -190,11 +189,11 @@ func unpluggedOnEdges(t *testing.T, r *rig) {
 	within(t, worst, "back at the latest")
 }
 
-// within says what a time was, and fails far beyond the limit.
+// within holds a time to the limit.
 func within(t *testing.T, took time.Duration, what string) {
 	t.Helper()
 	t.Logf("%s after %s", what, took.Round(time.Millisecond))
-	if took > 3*back {
+	if took > back {
 		t.Errorf("%s after %s, want %s", what, took.Round(time.Millisecond), back)
 	}
 }
