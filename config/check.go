@@ -197,7 +197,7 @@ func (c *checker) oneUPS(i int, n *yaml.Node) (UPS, bool) {
 	if part.Name == "" {
 		c.wrong(path("ups", i), "no name: give it one, such as name: main")
 	}
-	u := UPS{Name: part.Name, Driver: part.Driver, Feeds: part.Feeds, Cut: part.Cut, CutsOnMains: part.CutsOnMains, CutOthers: part.CutOthers, OtherLoads: part.OtherLoads,
+	u := UPS{Name: part.Name, Driver: part.Driver, Feeds: part.Feeds, Cut: part.Cut, CutsOnMains: part.CutsOnMains, CutOthers: part.CutOthers, OtherLoads: part.OtherLoads, Watts: part.Watts, BatteryWh: part.BatteryWh,
 		Decode: func(into any) error { return rest.Load(into, yaml.WithKnownFields()) }}
 	kind, err := drivers.Find(c.kinds, part.Driver)
 	if err != nil {
@@ -243,6 +243,21 @@ func (c *checker) policy(cfg *Config) {
 			c.wrong(path("policy", "budgets", key), "want a time above 0s (got %s)", d)
 		}
 	}
+	if p.AssumedEmpty < 0 || p.AssumedEmpty > 90 {
+		c.wrong(path("policy", "assumed_empty"), "want percent, 0 to 90 (got %g)", p.AssumedEmpty)
+	}
+	if p.Strategy != "stages" && p.Strategy != "stretch" {
+		c.wrong(path("policy", "strategy"), "want stages, or stretch to shed what the services do not need by itself (got %q)", p.Strategy)
+	}
+	if p.Strategy == "stretch" && cfg.SwarmNeed == 0 {
+		c.wrong(path("policy", "strategy"), "stretch has to know how many nodes the services need: set swarm: {need: 2}, or so")
+	}
+	if p.Disturbance < 0 {
+		c.wrong(path("policy", "disturbance"), "want a time of 0s or more (got %s)", p.Disturbance)
+	}
+	if p.BaseWatts < 0 {
+		c.wrong(path("policy", "base_watts"), "want watts, 0 or more (got %g)", p.BaseWatts)
+	}
 	if p.RestoreCharge < 0 || p.RestoreCharge > 100 {
 		c.wrong(path("policy", "restore_charge"), "want percent, 0 to 100 (got %g)", p.RestoreCharge)
 	}
@@ -282,11 +297,8 @@ func (c *checker) stage(cfg *Config, i int) {
 	if s.Charge == 0 && s.OnBattery == 0 && s.Runtime == 0 {
 		c.wrong(path("policy", "stages", i), "no trigger: give it charge (percent), on_battery or runtime (times)")
 	}
-	if s.By == "" {
-		s.By = "idle"
-	}
-	if s.By != "idle" && s.By != "halt" {
-		c.wrong(path("policy", "stages", i, "by"), "want idle or halt (got %q)", s.By)
+	if s.By != "" && s.By != "idle" && s.By != "halt" {
+		c.wrong(path("policy", "stages", i, "by"), "want idle or halt, or leave it out: halt where the node's wake is rtc, gpio or relay, else idle (got %q)", s.By)
 	}
 	for k, name := range s.Shed {
 		n := slices.IndexFunc(cfg.Nodes, func(n Node) bool { return n.Name == name })
@@ -295,7 +307,7 @@ func (c *checker) stage(cfg *Config, i int) {
 			c.wrong(path("policy", "stages", i, "shed", k), "%q is no node of nodes:", name)
 		case cfg.Nodes[n].UPSHost:
 			c.wrong(path("policy", "stages", i, "shed", k), "%q has the UPS's cable and goes last", name)
-		case s.By == "halt" && !s.StayOff:
+		case s.By == "halt" && !s.StayOff && !slices.Contains([]string{"rtc", "gpio", "relay"}, cfg.Nodes[n].Wake):
 			c.wrong(path("policy", "stages", i, "by"), "nothing would wake %q before a power cycle: write by: idle, or stay_off: true if it may stay off", name)
 		}
 	}

@@ -37,6 +37,8 @@ type UPS struct {
 	CutsOnMains  bool
 	CutOthers    bool
 	OtherLoads   []string
+	Watts        float64 // at 100 % load; 0 is not known
+	BatteryWh    float64 // what its battery gives when new; 0 is not known
 	// Decode fills a driver's own struct from the rest of the entry and
 	// refuses keys that the struct lacks.
 	Decode func(into any) error
@@ -57,6 +59,11 @@ type Policy struct {
 	Reserve        time.Duration `yaml:"reserve"`
 	RestoreCharge  float64       `yaml:"restore_charge"`
 	AssumedRuntime time.Duration `yaml:"assumed_runtime"`
+	AssumedEmpty   float64       `yaml:"assumed_empty"`
+	LearnEmpty     bool          `yaml:"learn_empty"`
+	Strategy       string        `yaml:"strategy"`
+	Disturbance    time.Duration `yaml:"disturbance"`
+	BaseWatts      float64       `yaml:"base_watts"`
 	ParkLongest    time.Duration `yaml:"park_longest"`
 	Budgets        Budgets       `yaml:"budgets"`
 	Stages         []Stage       `yaml:"stages"`
@@ -135,6 +142,8 @@ type upsPart struct {
 	CutsOnMains bool     `yaml:"cuts_on_mains"`
 	CutOthers   bool     `yaml:"cut_others"`
 	OtherLoads  []string `yaml:"other_loads"`
+	Watts       float64  `yaml:"watts"`
+	BatteryWh   float64  `yaml:"battery_wh"`
 }
 
 type nodePart struct {
@@ -152,7 +161,7 @@ func defaults() file {
 		Site: "rack",
 		Policy: Policy{
 			RideThrough: 30 * time.Second, StableFor: 90 * time.Second, Reserve: 2 * time.Minute,
-			AssumedRuntime: 20 * time.Minute, ParkLongest: 4 * time.Hour,
+			AssumedRuntime: 20 * time.Minute, AssumedEmpty: 50, LearnEmpty: true, Strategy: "stages", Disturbance: time.Minute, BaseWatts: 10, ParkLongest: 4 * time.Hour,
 			Budgets: Budgets{Drain: b.Drain, Halt: b.Halt, Park: b.Park, Boot: b.Boot, Swarm: b.Swarm},
 		},
 		Controller: Controller{Listen: ":7480", StateDir: "/var/lib/lastwatt", ControlSocket: "/run/lastwatt/control.sock"},
@@ -195,13 +204,14 @@ func (c Config) Rules() policy.Rules {
 	r := policy.Rules{
 		RideThrough: p.RideThrough, StableFor: p.StableFor, Reserve: p.Reserve, SwarmNeed: c.SwarmNeed,
 		RestoreCharge: p.RestoreCharge, AssumedRuntime: p.AssumedRuntime, ParkLongest: p.ParkLongest, UnknownChargeWait: 10 * time.Minute,
+		AssumedEmpty: p.AssumedEmpty, LearnEmpty: p.LearnEmpty, Stretch: p.Strategy == "stretch", Disturbance: p.Disturbance, BaseWatts: p.BaseWatts,
 		Budgets: policy.Budgets{Drain: p.Budgets.Drain, Halt: p.Budgets.Halt, Park: p.Budgets.Park, Boot: p.Budgets.Boot, Swarm: p.Budgets.Swarm},
 	}
 	for _, u := range c.UPS {
 		if len(u.Feeds) > 0 {
 			// CyberPower's shutdown delay counts in whole minutes; see quirk
 			// tables of the usbhid driver. Others round up by themselves.
-			r.UPS = policy.UPSRules{Name: u.Name, Cut: u.Cut, CutsOnMains: u.CutsOnMains, DelayStep: time.Minute}
+			r.UPS = policy.UPSRules{Name: u.Name, Cut: u.Cut, CutsOnMains: u.CutsOnMains, DelayStep: time.Minute, Watts: u.Watts, BatteryWh: u.BatteryWh}
 		}
 	}
 	for _, s := range p.Stages {

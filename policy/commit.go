@@ -39,6 +39,8 @@ func (c *core) cutAsked() bool {
 func (c *core) goDark() {
 	o := c.s.Outage
 	c.s.Phase = Dark
+	c.goesDark()
+	c.keepDischarge()
 	text := "All that is left is to lose power."
 	if o.CutAt > 0 {
 		text = fmt.Sprintf("All that is left is to lose power, in %s.", Short(o.CutAt-c.s.Now))
@@ -67,6 +69,12 @@ func (c *core) dark() bool {
 	}
 	if c.s.Seen.UPS.Power != OnMains {
 		return false
+	}
+	if o.CutAt-c.s.Now > c.cutDelay()+time.Minute && c.stable() >= c.r.StableFor && len(o.Pending) == 0 && c.s.Now >= o.RetryAt {
+		// It waited for the battery: with mains back nothing is learned.
+		c.enter(StepCut)
+		o.RetryAt = c.s.Now + cutRetry
+		return true
 	}
 	switch {
 	case o.CutAt == 0:

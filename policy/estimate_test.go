@@ -24,7 +24,7 @@ func TestTimeToEmptyIsTheMostCarefulOfWhatIsCredible(t *testing.T) {
 		{"a flatter slope does not", ups(50, 5*time.Minute, 4), &Outage{PerPercent: 12 * time.Second}, 10 * time.Minute, 5 * time.Minute, "the UPS's figure"},
 		{"load 0 is no figure", ups(100, 2*time.Hour, 0), &Outage{}, 10 * time.Minute, 20 * time.Minute, "assumed"},
 		{"runtime 0 is no figure", ups(50, 0, 4), &Outage{}, 10 * time.Minute, 10 * time.Minute, "assumed"},
-		{"a stuck figure is none", ups(100, 2*time.Hour, 4), &Outage{Anchor: &Anchor{At: time.Minute, Charge: 100, Runtime: new(2 * time.Hour)}}, 10 * time.Minute, 20 * time.Minute, "assumed"},
+		{"a stuck figure is none", ups(100, 2*time.Hour, 4), &Outage{First: &Anchor{At: time.Minute, Charge: 100, Runtime: new(2 * time.Hour)}}, 10 * time.Minute, 20 * time.Minute, "assumed"},
 		{"nothing known is never long", UPS{Power: OnBattery, Since: 0}, &Outage{}, 5 * time.Minute, 15 * time.Minute, "assumed"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -48,7 +48,7 @@ func TestLeaseParksNoNodeOnMains(t *testing.T) {
 	}{
 		{"mains", State{Armed: true, Phase: Mains, Seen: Seen{UPS: UPS{Power: OnMains}}}, 0, true},
 		{"unknown", State{Armed: true, Phase: Mains}, 0, false},
-		{"battery", State{Armed: true, Phase: Riding, Outage: &Outage{ID: "o1"}, Seen: Seen{UPS: battery}}, 37 * time.Minute, false},
+		{"battery", State{Armed: true, Phase: Riding, Outage: &Outage{ID: "o1"}, Seen: Seen{UPS: battery}}, 29 * time.Minute, false},
 		{"battery on observe", State{Phase: Riding, Outage: &Outage{ID: "o1"}, Seen: Seen{UPS: battery}}, 0, false},
 		{"mains with a cut coming", State{Armed: true, Phase: Dark, Outage: &Outage{ID: "o1", CutAt: time.Hour}, Seen: Seen{UPS: UPS{Power: OnMains}}}, 0, false},
 		{"recovering", State{Armed: true, Phase: Recovering, Outage: &Outage{ID: "o1", Step: StepReturn}, Seen: Seen{UPS: UPS{Power: OnMains}}}, 0, true},

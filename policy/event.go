@@ -10,7 +10,8 @@ type Event struct {
 }
 
 // What happened: one of [Started], [Reading], [Contact], [NodeSeen],
-// [SwarmSeen], [Result], [Operator], [Tick].
+// [SwarmSeen], [Result], [Operator], [Drawn],
+// [Tick].
 type What interface{ what() }
 
 // Started is the first event after every start of the controller. A BootID
@@ -69,6 +70,15 @@ type Operator struct {
 	By    string
 }
 
+// Drawn is what was measured of a node's draw, or, with Node empty, of all that
+// the outlets feed.
+type Drawn struct {
+	Node   string        `json:"node,omitempty"`
+	Watts  float64       `json:"watts"`
+	Method string        `json:"method"` // how it was measured, for people
+	At     time.Duration `json:"at"`     // ignored in an event
+}
+
 // Tick is time passing.
 type Tick struct{}
 
@@ -79,6 +89,7 @@ func (NodeSeen) what()  {}
 func (SwarmSeen) what() {}
 func (Result) what()    {}
 func (Operator) what()  {}
+func (Drawn) what()     {}
 func (Tick) what()      {}
 
 // An Effect is something to be done to the outside world. The effects of one
@@ -90,7 +101,7 @@ type Effect struct {
 	Node    string
 	Nodes   []string
 	Changes []Change
-	// Delay of a cut; the longest time of a park.
+	// Delay of a cut; the longest time of a park; of a halt, see DoHalt.
 	Delay time.Duration
 	// Deadline on the controller's line; what is not done by then is not
 	// worth doing any more.
@@ -118,7 +129,8 @@ const (
 	DoChange   EffectKind = "change"   // Changes to the Swarm
 	DoAwait    EffectKind = "await"    // until nothing runs on Nodes
 	DoClear    EffectKind = "clear"    // stop the containers that Node still runs
-	DoHalt     EffectKind = "halt"
+	DoHalt     EffectKind = "halt"     // with Delay above 0 its clock starts it again after that
+	DoWake     EffectKind = "wake"     // start a halted node, by its wake method
 	DoPark     EffectKind = "park"
 	DoReboot   EffectKind = "reboot"
 	DoCut      EffectKind = "cut"    // outlets off after Delay, on again with mains

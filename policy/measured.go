@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"math"
 	"slices"
 	"time"
 )
@@ -11,6 +10,8 @@ type Times struct {
 	Drain []time.Duration `json:"drain,omitempty"` // of the whole rack: see [Rack]
 	Halt  []time.Duration `json:"halt,omitempty"`  // from the order until it was off
 	Park  []time.Duration `json:"park,omitempty"`  // from the order until it was parked
+	Cut   []time.Duration `json:"cut,omitempty"`   // of the whole rack, until the UPS counted down
+	Boot  []time.Duration `json:"boot,omitempty"`  // from the order to start until its agent was there
 }
 
 // Rack is the key in [State.Measured] of what no one node has.
@@ -26,7 +27,7 @@ const (
 // measure keeps a time that a step took.
 func (c *core) measure(node string, kind EffectKind, took time.Duration) {
 	t := c.s.Measured[node]
-	list := map[EffectKind]*[]time.Duration{DoAwait: &t.Drain, DoHalt: &t.Halt, DoPark: &t.Park}[kind]
+	list := map[EffectKind]*[]time.Duration{DoAwait: &t.Drain, DoHalt: &t.Halt, DoPark: &t.Park, DoCut: &t.Cut, DoReboot: &t.Boot}[kind]
 	if list == nil || took <= 0 {
 		return
 	}
@@ -42,8 +43,18 @@ func careful(times []time.Duration, budget time.Duration) time.Duration {
 	if n == 0 {
 		return budget
 	}
-	sorted := slices.Sorted(slices.Values(times))
-	d := sorted[int(math.Ceil(0.95*float64(n)))-1]
+	most, next := time.Duration(0), time.Duration(0)
+	for _, t := range times {
+		if t > most {
+			most, next = t, most
+		} else if t > next {
+			next = t
+		}
+	}
+	d := most
+	if n >= keepTimes { // one in twenty may take longer
+		d = next
+	}
 	if n < fewTimes {
 		d += d / 2
 	}
@@ -67,9 +78,23 @@ func (c *core) stopTime(n NodeRules) time.Duration {
 func (c *core) nodesTime() time.Duration {
 	d := time.Duration(0)
 	for _, n := range c.r.Nodes {
-		if !n.UPSHost {
+		if !n.UPSHost && !c.isOff(n.Name) {
 			d = max(d, c.stopTime(n))
 		}
+	}
+	return d
+}
+
+// isOff is whether the node was shed for good, so that the stop has nothing to do.
+func (c *core) isOff(name string) bool {
+	return c.s.Outage != nil && c.s.Outage.Runs[name].State == Halted
+}
+
+// bootTime is what the slowest node takes to start.
+func (c *core) bootTime() time.Duration {
+	d := time.Duration(0)
+	for _, n := range c.r.Nodes {
+		d = max(d, careful(c.s.Measured[n.Name].Boot, c.r.Budgets.Boot))
 	}
 	return d
 }
@@ -78,7 +103,7 @@ func (c *core) nodesTime() time.Duration {
 func (c *core) lastTime() time.Duration {
 	d := time.Duration(0)
 	if c.r.UPS.Cut {
-		d += c.r.Budgets.Swarm
+		d += careful(c.s.Measured[Rack].Cut, c.r.Budgets.Swarm)
 	}
 	if h, ok := c.host(); ok {
 		d += careful(c.s.Measured[h.Name].Park, c.r.Budgets.Park)

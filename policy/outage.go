@@ -3,7 +3,6 @@ package policy
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -22,7 +21,7 @@ func (c *core) onMains() bool {
 	u := c.s.Seen.UPS
 	o := &Outage{ID: fmt.Sprintf("o%d", c.s.Outages), Began: u.Since, Stages: map[int]string{}, Runs: map[string]Run{}}
 	if u.Charge != nil {
-		o.Anchor = &Anchor{At: c.s.Now, Charge: *u.Charge, Runtime: u.Runtime}
+		o.First = &Anchor{At: c.s.Now, Charge: *u.Charge, Runtime: u.Runtime}
 	}
 	c.s.Outage = o
 	c.s.Phase = Riding
@@ -75,7 +74,8 @@ func (c *core) abortable() bool {
 				return c.begin(i, why)
 			}
 		}
-		return false
+		c.early()
+		return c.stretches()
 	}
 	return c.progress()
 }
@@ -112,31 +112,26 @@ func (c *core) fires(i int) string {
 
 // begin starts stage i, or tells why it does not.
 func (c *core) begin(i int, why string) bool {
-	o, st, full := c.s.Outage, c.r.Stages[i], i == len(c.r.Stages)-1
-	what := "everything stops: "
-	if !full {
-		what = fmt.Sprintf("stage %q sheds %s: ", st.Name, strings.Join(st.Shed, ", "))
+	o, st := c.s.Outage, c.r.Stages[i]
+	if i < len(c.r.Stages)-1 {
+		if bad := c.unsafe(i); bad != "" {
+			o.Stages[i] = passedOver
+			c.tell("health", "warning", "", fmt.Sprintf("Stage %q is passed over: %s.", st.Name, bad))
+			return true
+		}
+		return c.beginShed(i, st.Name, st.Shed, why)
 	}
 	if !c.s.Armed {
 		o.Stages[i] = observed
-		c.tell("stage", "warning", "", "On observe, so nothing is done. Armed, "+what+why+".")
-		return true
-	}
-	if bad := c.unsafe(i); bad != "" {
-		o.Stages[i] = passedOver
-		c.tell("health", "warning", "", fmt.Sprintf("Stage %q is passed over: %s.", st.Name, bad))
+		c.tell("stage", "warning", "", "On observe, so nothing is done. Armed, everything stops: "+why+".")
 		return true
 	}
 	if len(o.Pending) > 0 {
 		c.cancelPending()
 	}
 	o.Stages[i], o.Stage, o.DoingBegan = begun, i, c.s.Now
-	o.Doing, c.s.Phase = Shed, Shedding
-	story, severity := "stage", "warning"
-	if full {
-		o.Doing, c.s.Phase, story, severity = Stop, Stopping, "stopping", "critical"
-	}
-	c.tell(story, severity, "", strings.ToUpper(what[:1])+what[1:]+why+".")
+	o.Doing, c.s.Phase = Stop, Stopping
+	c.tell("stopping", "critical", "", "Everything stops: "+why+".")
 	c.enter(StepSnapshot)
 	return true
 }
@@ -149,6 +144,7 @@ func (c *core) unsafe(i int) string {
 	}
 	st := c.r.Stages[i]
 	stay, managers, reachable := 0, 0, 0
+	off := st.By == "halt" && st.StayOff // others that the quorum needs are left idle
 	for _, n := range c.s.Seen.Swarm.Nodes {
 		shed := slices.Contains(st.Shed, n.Name)
 		if n.Availability == "active" && n.Ready && !shed {
@@ -156,7 +152,7 @@ func (c *core) unsafe(i int) string {
 		}
 		if n.Manager {
 			managers++
-			if n.Ready && !(shed && st.By == "halt") {
+			if n.Ready && !(shed && off) {
 				reachable++
 			}
 		}
@@ -188,7 +184,7 @@ func (c *core) need() time.Duration { return c.drainTime() + c.nodesTime() + c.l
 func (c *core) nodesBudget() time.Duration {
 	d := time.Duration(0)
 	for _, n := range c.r.Nodes {
-		if n.UPSHost {
+		if n.UPSHost || c.isOff(n.Name) {
 			continue
 		}
 		if c.mode(n) == Halted {
@@ -202,6 +198,7 @@ func (c *core) nodesBudget() time.Duration {
 
 func (c *core) finish() {
 	o := c.s.Outage
+	c.lasted(o)
 	c.s.Last = &Past{ID: o.ID, Began: o.Began, Ended: c.s.Now, Battery: c.s.OnBatteryFor(),
 		Committed: o.Committed, Cut: o.Cut, Unclean: o.Unclean, Short: o.Short}
 	c.s.Outage = nil

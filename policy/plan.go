@@ -148,10 +148,10 @@ func (c *core) nextCharge() (time.Duration, Reading, bool) {
 	if next < 0 {
 		return 0, Reading{}, false
 	}
-	in := time.Duration(float64(left.Left) * (now - next) / now)
+	in := time.Duration(float64(left.Left) * (now - next) / max(1, now-emptyAt(c.r, c.s)))
 	w := Reading{Power: OnBattery, Charge: &next, Load: u.Load}
 	if u.Runtime != nil {
-		w.Runtime = new(left.Left - in)
+		w.Runtime = new(max(0, *u.Runtime-(c.s.Now+in-u.At)))
 	}
 	return c.s.Now + in, w, true
 }

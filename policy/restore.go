@@ -68,7 +68,7 @@ func (c *core) again() {
 		}
 		delete(o.Runs, name)
 	}
-	o.Stages, o.Doing, o.Step, o.Committed, o.Halts, o.CutAt = map[int]string{}, Nothing, "", false, false, 0
+	o.Stages, o.Doing, o.Step, o.Committed, o.Halts, o.CutAt, o.End = map[int]string{}, Nothing, "", false, false, 0, nil
 	o.Base = c.s.OnBatteryFor()
 	c.s.Phase = Riding
 	c.tell("on_battery", "warning", "", "Mains went away again before everything was put back. "+c.outlook())
@@ -87,7 +87,7 @@ func (c *core) ready() bool {
 	if c.r.RestoreCharge > 0 {
 		return *u.Charge >= c.r.RestoreCharge
 	}
-	return *u.Charge >= 99 || TimeToEmpty(c.r, c.s).Left >= c.r.Budgets.Boot+c.need()+c.r.Reserve
+	return *u.Charge >= 99 || TimeToEmpty(c.r, c.s).Left >= c.bootTime()+c.need()+c.r.Reserve
 }
 
 // askRestoring emits the effects that a step of restoring still lacks.
@@ -95,6 +95,7 @@ func (c *core) askRestoring() {
 	o := c.s.Outage
 	switch o.Step {
 	case StepReturn:
+		c.wakeUp()
 		c.reboot()
 	case StepRestore:
 		if len(o.Before) == 0 {
@@ -134,6 +135,36 @@ func (c *core) reboot() {
 	}
 }
 
+// wakeUp starts the nodes that were shed and that a pulse or a relay wakes; those
+// that their own clock wakes are waited for.
+func (c *core) wakeUp() {
+	o := c.s.Outage
+	for _, name := range o.Shed {
+		n, run := c.nodeRules(name), c.s.Outage.Runs[name]
+		if n.Wake != "gpio" && n.Wake != "relay" || run.State != Halted || c.s.Seen.Nodes[name].Connected || c.pending(name) {
+			continue
+		}
+		c.emit(Effect{Kind: DoWake, Node: name, Reason: "it was shed, and is needed again"})
+	}
+	for _, run := range o.Runs {
+		if run.State == Halted && run.Alarm > 0 {
+			o.Deadline = max(o.Deadline, run.Alarm+2*c.r.Budgets.Boot)
+		}
+	}
+}
+
+// booted measures how long the nodes that were told to start took.
+func (c *core) booted() {
+	for name, run := range c.s.Outage.Runs {
+		seen := c.s.Seen.Nodes[name]
+		if run.State == Booting && run.At > 0 && seen.Connected && seen.BootID != run.BootID {
+			c.measure(name, DoReboot, c.s.Now-run.At)
+			run.At = 0
+			c.s.Outage.Runs[name] = run
+		}
+	}
+}
+
 // isParked is whether the node is there, parked, and was not told to start yet.
 func (c *core) isParked(name string) bool {
 	seen := c.s.Seen.Nodes[name]
@@ -146,7 +177,9 @@ func (c *core) completeRestoring() bool {
 	o := c.s.Outage
 	switch o.Step {
 	case StepReturn:
+		c.booted()
 		if o.RetryAt == 0 {
+			c.wakeUp()
 			c.reboot()
 		}
 		return len(c.missing()) == 0 && c.swarmReady()
@@ -168,14 +201,6 @@ func (c *core) missing() []string {
 		}
 	}
 	return names
-}
-
-// staysOff is whether a stage halted the node for good and no power cycle came.
-func (c *core) staysOff(name string) bool {
-	o := c.s.Outage
-	return !o.Cut && slices.ContainsFunc(c.r.Stages, func(st Stage) bool {
-		return st.StayOff && slices.Contains(st.Shed, name)
-	})
 }
 
 // swarmReady is whether a snapshot of this step shows a quorum and every node
@@ -267,7 +292,7 @@ func (c *core) restored() {
 		c.tell("restored", "info", "", "Mains is back and everything runs as before: "+took+".")
 	}
 	if c.s.Seen.UPS.Power == OnBattery {
-		o.Before, o.Runs, o.Short = nil, map[string]Run{}, nil
+		o.Before, o.Runs, o.Short, o.Shed = nil, map[string]Run{}, nil, nil
 		o.Doing, o.Step, c.s.Phase = Nothing, "", Riding
 		delete(o.Stages, len(c.r.Stages)-1)
 		return

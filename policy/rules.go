@@ -31,6 +31,19 @@ type Rules struct {
 	// AssumedRuntime is what a full battery is taken to last where nothing
 	// credible is known: unknown is never long.
 	AssumedRuntime time.Duration
+	// AssumedEmpty is the charge in percent at which a battery is taken to be
+	// empty until an outage has shown that it lasts longer: a gauge that
+	// believes an old battery new has much left when it ends.
+	AssumedEmpty float64
+	// LearnEmpty lets the cut of a full stop wait, with all nodes down, until
+	// most of what the gauge tells is used, to see that the battery has it.
+	LearnEmpty bool
+	// Stretch sheds by itself what the services do not need, once that is
+	// worth Disturbance of service for each node.
+	Stretch     bool
+	Disturbance time.Duration
+	// BaseWatts is what the outlets feed beside the nodes.
+	BaseWatts float64
 	// ParkLongest is how long a node stays parked where no cut is coming.
 	ParkLongest time.Duration
 }
@@ -45,6 +58,9 @@ type UPSRules struct {
 	CutsOnMains bool
 	// DelayStep is the step of the shutdown delay; delays are rounded up.
 	DelayStep time.Duration
+	// Watts is the load at which it tells 100 %, and BatteryWh what its
+	// battery gives when new; 0 is not known.
+	Watts, BatteryWh float64
 }
 
 // NodeRules are the configured facts of one node.
@@ -54,7 +70,8 @@ type NodeRules struct {
 	UPSHost bool
 	// Tier: higher tiers are shed last within a stage's choice.
 	Tier int
-	// Draw is the table's figure for the node's model, in watts.
+	// Draw is the table's figure for the node's model at work, in watts; 0
+	// is not known.
 	Draw float64
 }
 
@@ -70,7 +87,8 @@ type Stage struct {
 	Runtime time.Duration
 	// Shed names the nodes; empty in the last stage, which takes all.
 	Shed []string
-	// By is idle or halt.
+	// By is idle, halt, or empty: halted where the node can be woken without
+	// a power cycle, else idle.
 	By string
 	// StayOff: shed nodes stay off when mains is back before the commit.
 	StayOff bool

@@ -31,6 +31,11 @@ type State struct {
 	// Measured is how long steps took so far, by node, and of the whole by
 	// [Rack].
 	Measured map[string]Times `json:"measured,omitempty"`
+	// Battery is what outages have taught of the UPS's battery.
+	Battery Battery `json:"battery"`
+	// Lengths are how long mains was away in the last outages that outlasted
+	// the ride-through, the newest last.
+	Lengths []time.Duration `json:"lengths,omitempty"`
 }
 
 // A Phase is where in an outage the rack is.
@@ -51,6 +56,7 @@ const (
 // is not worth a write of its own.
 type Seen struct {
 	UPS   UPS             `json:"ups"`
+	Meter *Drawn          `json:"meter,omitempty"` // of all that the outlets feed
 	Nodes map[string]Node `json:"nodes"`
 	Swarm Swarm           `json:"swarm"`
 }
@@ -68,6 +74,10 @@ type UPS struct {
 	Runtime *time.Duration `json:"runtime,omitempty"`
 	Load    *float64       `json:"load,omitempty"` // percent
 	Low     bool           `json:"low,omitempty"`
+	// DoubtCharge and DoubtRuntime are figures that jumped: they count once
+	// the next reading agrees.
+	DoubtCharge  *float64       `json:"doubt_charge,omitempty"`
+	DoubtRuntime *time.Duration `json:"doubt_runtime,omitempty"`
 }
 
 // Power is what is known of mains. Unknown is neither of the other two.
@@ -86,6 +96,8 @@ type Node struct {
 	Since     time.Duration `json:"since"` // when Connected became so
 	BootID    string        `json:"boot_id,omitempty"`
 	Parked    bool          `json:"parked,omitempty"`
+	// Drawn is the node's own measured draw in watts; nil is not known.
+	Drawn *Drawn `json:"drawn,omitempty"`
 }
 
 // A Swarm is the newest snapshot of the Swarm.
@@ -115,8 +127,13 @@ type Outage struct {
 	Began time.Duration `json:"began"`
 	// Battery is the time on battery of the spells that are over.
 	Battery time.Duration `json:"battery"`
-	// Anchor is the charge at the beginning of this spell on battery.
+	// First is what the UPS told when this spell on battery began.
+	First *Anchor `json:"first,omitempty"`
+	// Anchor is where the slope of the charge is measured from: the first
+	// fall that was told at this load. Recent is the same, 5 points ago at
+	// most: it is written down, so that a battery that ends is known.
 	Anchor *Anchor `json:"anchor,omitempty"`
+	Recent *Anchor `json:"recent,omitempty"`
 	// Base is what of Battery was over when mains went away again during
 	// the restore: the triggers count from there.
 	Base time.Duration `json:"base,omitempty"`
@@ -124,7 +141,9 @@ type Outage struct {
 	Stages map[int]string `json:"stages,omitempty"`
 	// Doing is what is going on: nothing, a stage, the stop, the restore.
 	Doing Doing `json:"doing"`
-	Stage int   `json:"stage"` // the one that Doing is about
+	Stage int   `json:"stage"` // the one that Doing is about; below 0 is the strategy's own
+	// Shed names the nodes that are being shed, or were.
+	Shed []string `json:"shed,omitempty"`
 	// DoingBegan is when Doing began.
 	DoingBegan time.Duration `json:"doing_began"`
 	Step       StepName      `json:"step"`
@@ -151,6 +170,17 @@ type Outage struct {
 	// PerPercent is how long one percent of charge lasted, on battery in
 	// this outage; 0 is not measured yet.
 	PerPercent time.Duration `json:"per_percent,omitempty"`
+	// Watts is the load at which Anchor was taken.
+	Watts float64 `json:"watts,omitempty"`
+	// End is what the charge was to be when the outlets went off.
+	End *End `json:"end,omitempty"`
+	// Rebooted is whether the controller's machine started again in it.
+	Rebooted bool `json:"rebooted,omitempty"`
+	// Suspect is the charge last written down before the machine started
+	// again: the battery may have ended there.
+	Suspect *float64 `json:"suspect,omitempty"`
+	// NoLearning is set where the UPS refused a long delay.
+	NoLearning bool `json:"no_learning,omitempty"`
 	// CutAt is when the outlets go off; 0 while no cut is armed.
 	CutAt time.Duration `json:"cut_at,omitempty"`
 	// Cut is whether a cut was armed in this outage.
@@ -206,8 +236,9 @@ type Pending struct {
 	ID   string     `json:"id"`
 	Kind EffectKind `json:"kind"`
 	Node string     `json:"node,omitempty"`
-	// At is when it was asked for.
-	At time.Duration `json:"at,omitempty"`
+	// At is when it was asked for; Delay is the effect's.
+	At    time.Duration `json:"at,omitempty"`
+	Delay time.Duration `json:"delay,omitempty"`
 }
 
 // Before is how a node of the Swarm was before Lastwatt changed it.
@@ -223,8 +254,10 @@ type Run struct {
 	// BootID of the node when it was stopped; another one is a node that
 	// came back.
 	BootID string `json:"boot_id,omitempty"`
-	// At is when a node that halts was told to.
-	At time.Duration `json:"at,omitempty"`
+	// At is when a node that halts was told to, and Alarm when its own clock
+	// starts it again; 0 is never.
+	At    time.Duration `json:"at,omitempty"`
+	Alarm time.Duration `json:"alarm,omitempty"`
 }
 
 // A RunState is how far a node was brought down.
@@ -264,11 +297,11 @@ func (s State) Clone() State {
 	s.Seen.Nodes = cloneMap(s.Seen.Nodes)
 	s.Measured = cloneMap(s.Measured) // its lists are never written to in place
 	s.Seen.Swarm.Nodes = slices.Clone(s.Seen.Swarm.Nodes)
+	s.Battery.Discharges = slices.Clone(s.Battery.Discharges)
+	s.Lengths = slices.Clone(s.Lengths)
 	if s.Outage != nil {
 		o := *s.Outage
-		if o.Anchor != nil {
-			o.Anchor = new(*o.Anchor)
-		}
+		o.Shed = slices.Clone(o.Shed) // what its pointers point to is never written to
 		o.Stages = cloneMap(o.Stages)
 		o.Runs = cloneMap(o.Runs)
 		o.Pending = slices.Clone(o.Pending)

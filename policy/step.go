@@ -53,6 +53,8 @@ func (c *core) apply(w What) {
 		c.result(w)
 	case Operator:
 		c.operator(w)
+	case Drawn:
+		c.drawn(w)
 	}
 }
 
@@ -77,7 +79,7 @@ func (c *core) started(w Started) {
 	rebooted := c.s.BootID != "" && w.BootID != c.s.BootID
 	c.s.BootID = w.BootID
 	for name := range c.s.Seen.Nodes {
-		c.s.Seen.Nodes[name] = Node{Since: c.s.Now}
+		c.s.Seen.Nodes[name] = Node{Since: c.s.Now, BootID: c.s.Seen.Nodes[name].BootID}
 	}
 	c.s.Seen.Swarm = Swarm{}
 	o := c.s.Outage
@@ -87,7 +89,8 @@ func (c *core) started(w Started) {
 	}
 	// What the UPS said before is as old as the gap, which after a reboot
 	// nobody measured.
-	o.Anchor = nil
+	c.suspect(rebooted)
+	o.First, o.Anchor, o.Recent = nil, nil, nil
 	c.s.Seen.UPS.Contact = false
 	o.Pending, o.RetryAt = nil, c.s.Now
 	if o.Step == StepPause || o.Step == StepDrain || o.Step == StepAwait {
@@ -100,6 +103,7 @@ func (c *core) started(w Started) {
 		o.Battery += max(0, c.before-max(u.Since, o.Began))
 	}
 	c.s.Seen.UPS = UPS{Since: c.s.Now}
+	o.Rebooted = true
 	if c.s.Phase == Committed || c.s.Phase == Dark {
 		o.CutAt = 0
 		c.restore("the machine started again")
@@ -113,19 +117,31 @@ func (c *core) reading(w Reading) {
 	if !u.Contact && u.At > 0 && c.s.Outage != nil {
 		c.tell("contact_back", "info", "", "The UPS answers again.")
 	}
+	w = c.believed(w)
+	before := u.Charge
 	u.Contact, u.At = true, c.s.Now
 	u.Charge, u.Runtime, u.Load, u.Low = w.Charge, w.Runtime, w.Load, w.Low
 	if w.Power != Unknown && w.Power != u.Power {
-		if o := c.s.Outage; o != nil && u.Power == OnBattery {
-			o.Battery += c.s.Now - max(u.Since, o.Began)
-			o.Anchor = nil
+		c.turned(w.Power, before)
+	}
+	if o := c.s.Outage; o != nil && o.End != nil && o.Rebooted && u.Charge != nil {
+		c.cameUp(*u.Charge)
+	}
+	c.slope(before)
+}
+
+// turned is mains that went or came back.
+func (c *core) turned(to Power, charge *float64) {
+	u, o := &c.s.Seen.UPS, c.s.Outage
+	if o != nil && u.Power == OnBattery {
+		o.Battery += c.s.Now - max(u.Since, o.Began)
+		c.keepDischarge()
+		if charge != nil && to == OnMains {
+			c.proven(*charge, false)
 		}
-		u.Power, u.Since = w.Power, c.s.Now
+		o.First, o.Anchor, o.Recent = nil, nil, nil
 	}
-	if o := c.s.Outage; o != nil && o.Anchor == nil && u.Power == OnBattery && u.Charge != nil {
-		o.Anchor = &Anchor{At: c.s.Now, Charge: *u.Charge, Runtime: u.Runtime}
-	}
-	c.slope()
+	u.Power, u.Since = to, c.s.Now
 }
 
 func (c *core) contact(w Contact) {
@@ -146,7 +162,7 @@ func (c *core) contact(w Contact) {
 
 func (c *core) node(w NodeSeen) {
 	was := c.s.Seen.Nodes[w.Node]
-	now := Node{Connected: w.Connected, Since: was.Since, BootID: was.BootID, Parked: was.Parked && w.Connected}
+	now := Node{Connected: w.Connected, Since: was.Since, BootID: was.BootID, Parked: was.Parked && w.Connected, Drawn: was.Drawn}
 	if w.Connected {
 		now.BootID, now.Parked = w.BootID, w.Parked
 	}
@@ -154,6 +170,22 @@ func (c *core) node(w NodeSeen) {
 		now.Since = c.s.Now
 	}
 	c.s.Seen.Nodes[w.Node] = now
+	if o := c.s.Outage; o != nil && o.Suspect != nil && w.Connected && was.BootID != "" && was.BootID != w.BootID && o.Runs[w.Node].State == Up && !c.nodeRules(w.Node).UPSHost {
+		c.proven(*o.Suspect, true)
+		o.Suspect = nil
+	}
+}
+
+// drawn keeps a measured draw.
+func (c *core) drawn(w Drawn) {
+	w.At = c.s.Now
+	if w.Node == "" {
+		c.s.Seen.Meter = &w
+		return
+	}
+	n := c.s.Seen.Nodes[w.Node]
+	n.Drawn = &w
+	c.s.Seen.Nodes[w.Node] = n
 }
 
 func (c *core) operator(w Operator) {
@@ -224,7 +256,7 @@ func (c *core) emit(e Effect) {
 	}
 	if e.Kind != Tell && e.Kind != Cancel {
 		e.Deadline = o.Deadline
-		o.Pending = append(o.Pending, Pending{ID: e.ID, Kind: e.Kind, Node: e.Node, At: c.s.Now})
+		o.Pending = append(o.Pending, Pending{ID: e.ID, Kind: e.Kind, Node: e.Node, At: c.s.Now, Delay: e.Delay})
 	}
 	c.out = append(c.out, e)
 }

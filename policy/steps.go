@@ -109,7 +109,7 @@ func (c *core) inStage(availabilities ...string) []SwarmNode {
 	o := c.s.Outage
 	var nodes []SwarmNode
 	for _, n := range c.s.Seen.Swarm.Nodes {
-		if o.Doing == Shed && !slices.Contains(c.r.Stages[o.Stage].Shed, n.Name) {
+		if o.Doing == Shed && !slices.Contains(o.Shed, n.Name) {
 			continue
 		}
 		if slices.Contains(availabilities, n.Availability) {
@@ -155,7 +155,7 @@ func (c *core) await() {
 	o := c.s.Outage
 	var ids []string
 	for _, b := range o.Before {
-		if o.Doing == Stop || slices.Contains(c.r.Stages[o.Stage].Shed, b.Name) {
+		if o.Doing == Stop || slices.Contains(o.Shed, b.Name) {
 			ids = append(ids, b.ID)
 		}
 	}
@@ -164,23 +164,6 @@ func (c *core) await() {
 		return
 	}
 	c.emit(Effect{Kind: DoAwait, Nodes: ids, Reason: "a node is stopped only after its services"})
-}
-
-// idle makes the shed nodes draw less: halted where the stage says that they
-// stay off, else with nothing running.
-func (c *core) idle() {
-	o := c.s.Outage
-	st := c.r.Stages[o.Stage]
-	for _, name := range st.Shed {
-		if o.Runs[name].State != Up || c.pending(name) {
-			continue
-		}
-		if st.By == "halt" && st.StayOff {
-			c.emit(Effect{Kind: DoHalt, Node: name, Reason: fmt.Sprintf("stage %q sheds it for good", st.Name)})
-		} else {
-			c.emit(Effect{Kind: DoClear, Node: name, Reason: fmt.Sprintf("stage %q leaves it idle", st.Name)})
-		}
-	}
 }
 
 func (c *core) stopNodes() {
@@ -224,6 +207,7 @@ func (c *core) cutDelay() time.Duration {
 	if _, ok := c.host(); ok {
 		d = c.r.Budgets.Park + 15*time.Second
 	}
+	d = max(d, c.learning())
 	if step := c.r.UPS.DelayStep; step > 0 {
 		d = (d + step - 1) / step * step
 	}
@@ -231,10 +215,25 @@ func (c *core) cutDelay() time.Duration {
 }
 
 func (c *core) cutReason() string {
-	if c.s.Seen.UPS.Power == OnMains {
+	if c.s.Seen.UPS.Power == OnMains && c.s.Outage.Halts {
 		return "mains is back, but halted nodes start only by a power cycle"
 	}
+	if c.s.Seen.UPS.Power == OnMains {
+		return "mains is back: what was armed for later comes now"
+	}
+	if c.learning() > 0 {
+		return "late, to see with all nodes down how far this battery goes; sooner if mains is back"
+	}
 	return "so that every node starts again when mains is back"
+}
+
+// halts is the run of a node that was told to halt.
+func (c *core) halts(p Pending) Run {
+	run := Run{State: Halting, BootID: c.s.Seen.Nodes[p.Node].BootID, At: p.At}
+	if p.Delay > 0 {
+		run.Alarm = p.At + p.Delay
+	}
+	return run
 }
 
 func (c *core) pending(node string) bool {
@@ -246,7 +245,7 @@ func (c *core) complete() bool {
 	o := c.s.Outage
 	switch o.Step {
 	case StepIdle:
-		return !slices.ContainsFunc(c.r.Stages[o.Stage].Shed, func(n string) bool {
+		return !slices.ContainsFunc(o.Shed, func(n string) bool {
 			s := o.Runs[n].State
 			return s == Up || s == Halting
 		})
@@ -279,7 +278,7 @@ func (c *core) overdue() {
 	case StepNodes, StepHost, StepIdle:
 		for _, n := range c.r.Nodes {
 			mine := o.Step == StepHost && n.UPSHost || o.Step == StepNodes && !n.UPSHost ||
-				o.Step == StepIdle && slices.Contains(c.r.Stages[o.Stage].Shed, n.Name)
+				o.Step == StepIdle && slices.Contains(o.Shed, n.Name)
 			s := o.Runs[n.Name].State
 			if mine && !down(s) && s != Idle {
 				missed(n.Name)
@@ -338,6 +337,7 @@ func (c *core) next() {
 		c.commit()
 	case StepIdle:
 		o.Doing, o.Step = Nothing, ""
+		c.loadChanged()
 	case StepNodes:
 		if c.r.UPS.Cut {
 			c.enter(StepCut)
@@ -371,28 +371,32 @@ func (c *core) result(w Result) {
 	seen := c.s.Seen.Nodes[p.Node]
 	if w.Outcome != Done {
 		if p.Kind == DoHalt && w.Outcome == Lost && !seen.Connected {
-			o.Runs[p.Node] = Run{State: Halting, BootID: seen.BootID, At: p.At}
+			o.Runs[p.Node] = c.halts(p)
 			return
 		}
 		o.Why = w.Text
 		o.RetryAt = c.s.Now + RetryAfter
+		o.NoLearning = o.NoLearning || p.Kind == DoCut // it may be the delay that it does not take
 		return
 	}
 	switch p.Kind {
 	case DoHalt:
-		o.Runs[p.Node] = Run{State: Halting, BootID: seen.BootID, At: p.At}
+		o.Runs[p.Node] = c.halts(p)
 	case DoPark:
 		c.measure(p.Node, DoPark, c.s.Now-p.At)
 		o.Runs[p.Node] = Run{State: Parked, BootID: seen.BootID}
 		c.tell("node_stopped", "info", p.Node, p.Node+" is parked: as safe as off, and able to start again.")
 	case DoReboot:
-		o.Runs[p.Node] = Run{State: Booting, BootID: seen.BootID}
+		o.Runs[p.Node] = Run{State: Booting, BootID: seen.BootID, At: c.s.Now}
+	case DoWake:
+		o.Runs[p.Node] = Run{State: Booting, BootID: o.Runs[p.Node].BootID, At: c.s.Now}
 	case DoClear:
 		o.Runs[p.Node] = Run{State: Idle, BootID: seen.BootID}
 	case DoChange:
 		o.OK = true
 		c.changed()
 	case DoCut:
+		c.measure(Rack, DoCut, c.s.Now-p.At)
 		o.OK, o.Cut, o.CutAt = true, true, c.s.Now+w.Delay
 		c.tell("cut_armed", "critical", "", fmt.Sprintf("The UPS switches its outlets off in %s, and on again with mains.", Short(w.Delay)))
 	default:

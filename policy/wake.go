@@ -54,6 +54,7 @@ func (c *core) wakeAbortable(w *waker) {
 			w.offer(max(ride, c.s.Now+left-c.need()-c.r.Reserve))
 		}
 	}
+	c.wakeStretch(w)
 	c.wakeStep(w)
 }
 

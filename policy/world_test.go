@@ -23,6 +23,7 @@ type world struct {
 	mains    bool
 	contact  bool
 	blind    bool // the UPS gives no figures
+	flat     bool // the battery falls as fast at any load
 	charge   float64
 	lasts    time.Duration // a full battery
 	recharge time.Duration
@@ -46,6 +47,7 @@ type fataler interface{ Fatalf(string, ...any) }
 
 type machine struct {
 	on, parked bool
+	idle       bool // nothing runs on it
 	boot       int
 	dirty      int
 }
@@ -77,7 +79,7 @@ func rackRules() Rules {
 	r := Rules{
 		UPS:         UPSRules{Name: "main", Cut: true, CutsOnMains: true, DelayStep: time.Minute},
 		RideThrough: 30 * time.Second, StableFor: 90 * time.Second, Reserve: 2 * time.Minute,
-		Budgets: DefaultBudgets(), UnknownChargeWait: 10 * time.Minute, AssumedRuntime: 20 * time.Minute, ParkLongest: 4 * time.Hour,
+		Budgets: DefaultBudgets(), UnknownChargeWait: 10 * time.Minute, AssumedRuntime: 20 * time.Minute, LearnEmpty: true, AssumedEmpty: 50, BaseWatts: 10, ParkLongest: 4 * time.Hour,
 		Stages: []Stage{{Name: "early", Charge: 50, Shed: []string{"node04"}, By: "idle"}, {Name: "all"}}, SwarmNeed: 2,
 	}
 	for i := range 4 {
@@ -113,11 +115,31 @@ func (w *world) advance(d time.Duration) {
 	if w.mains {
 		w.charge = min(100, w.charge+100*float64(d)/float64(w.recharge))
 	} else if w.outlets {
-		if w.charge = w.charge - 100*float64(d)/float64(w.lasts); w.charge <= 0 {
+		if w.charge = w.charge - 100*w.heavy()*float64(d)/float64(w.lasts); w.charge <= 0 {
 			w.charge = 0
 			w.cutPower("the battery is empty")
 		}
 	}
+}
+
+// heavy is the load as a share of the full one.
+func (w *world) heavy() float64 {
+	if w.flat {
+		return 1
+	}
+	full, now := w.rules.BaseWatts+inverterWatts, w.rules.BaseWatts+inverterWatts
+	for _, n := range w.rules.Nodes {
+		m := w.nodes[n.Name]
+		full += busyWatts(n)
+		switch {
+		case !m.on:
+		case m.parked || m.idle:
+			now += idleWatts(n)
+		default:
+			now += busyWatts(n)
+		}
+	}
+	return now / full
 }
 
 func (w *world) read() {
@@ -192,7 +214,7 @@ func (w *world) start(name string, took time.Duration) {
 		if !w.outlets || m.boot != boot {
 			return
 		}
-		m.on, m.parked = true, false
+		m.on, m.parked, m.idle = true, false, false
 		host, _ := (&core{r: w.rules}).host()
 		if name == host.Name && !w.up {
 			w.restart(true)
@@ -327,12 +349,17 @@ func (w *world) carryOut(e Effect) {
 				if w.swarm[i].ID == c.ID {
 					w.swarm[i].Availability = c.Availability
 					delete(w.drained, c.Name)
+					w.nodes[c.Name].idle = false
 					if c.Availability == "drain" {
 						w.drained[c.Name] = w.now + w.slow["await"]
 					}
 				}
 			}
 		}
+	case DoClear:
+		w.nodes[e.Node].idle = true
+	case DoWake:
+		w.start(e.Node, 40*time.Second)
 	case DoHalt:
 		m := w.nodes[e.Node]
 		w.after(15*time.Second, func() {
@@ -415,60 +442,4 @@ func (w *world) logf(format string, args ...any) {
 
 func (w *world) fault(format string, args ...any) {
 	w.broken = append(w.broken, fmt.Sprintf("at %s: ", w.now)+fmt.Sprintf(format, args...))
-}
-
-// check holds the effects against DESIGN's invariants.
-func (w *world) check(e Effect) {
-	// Where nobody could be told, the agents stop the containers themselves.
-	told := w.state.Outage != nil && len(w.state.Outage.Before) > 0
-	cuts := e.Kind == DoHalt || e.Kind == DoPark || e.Kind == DoCut || e.Kind == DoClear
-	if cuts && w.state.Outage == nil {
-		w.fault("invariant 1: %s without an outage", e.Kind)
-	}
-	if cuts && w.mains && w.contact && !w.state.Outage.Committed && w.state.Seen.UPS.Power == OnMains {
-		w.fault("invariant 1: %s %s on mains before the commit", e.Kind, e.Node)
-	}
-	if cuts && w.state.Seen.UPS.Power == Unknown {
-		w.fault("invariant 2: %s %s with mains unknown", e.Kind, e.Node)
-	}
-	if (e.Kind == DoHalt || e.Kind == DoPark) && told && !w.isDrained(e.Node) && w.now < w.state.Outage.DoingBegan+w.rules.Budgets.Drain {
-		w.fault("invariant 4: %s %s before its services were moved", e.Kind, e.Node)
-	}
-	if e.Kind != Tell && e.Kind != Cancel && e.Deadline <= w.now {
-		w.fault("invariant 8: %s %s has no time", e.Kind, e.Node)
-	}
-	if e.Reason == "" {
-		w.fault("%s %s has no reason", e.Kind, e.Node)
-	}
-}
-
-func (w *world) allDrained(ids []string) bool {
-	for _, n := range w.swarm {
-		if slices.Contains(ids, n.ID) && !w.isDrained(n.Name) {
-			return false
-		}
-	}
-	return true
-}
-
-func (w *world) isDrained(node string) bool {
-	at, ok := w.drained[node]
-	return ok && at <= w.now
-}
-
-// settled checks what must hold once mains was back for long enough.
-func (w *world) settled() {
-	if w.state.Phase != Mains {
-		w.fault("the phase is still %s", w.state.Phase)
-	}
-	for name, m := range w.nodes {
-		if !m.on || m.parked {
-			w.fault("invariant 6: %s is dark (on %v, parked %v)", name, m.on, m.parked)
-		}
-	}
-	for i, n := range w.swarm {
-		if n.Availability != w.before[i].Availability {
-			w.fault("invariant 7: %s is %s, was %s", n.Name, n.Availability, w.before[i].Availability)
-		}
-	}
 }

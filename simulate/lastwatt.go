@@ -20,6 +20,9 @@ type lastwatt struct {
 	boots  int
 	leases map[string]policy.Lease // the last that each node got
 	looked time.Duration           // at the Swarm
+	// written is the state as it was when the controller's machine parked:
+	// nothing can be written down after that.
+	written *policy.State
 }
 
 // swarmEvery is how often the Swarm is looked at.
@@ -103,6 +106,9 @@ func (l *lastwatt) seen(n *node) {
 		l.up = false // the controller goes with its machine
 		l.orphans()
 	}
+	if n.truth.UPSHost && n.state == parked {
+		l.written = new(l.state.Clone())
+	}
 	connected := n.linked && (n.state == up || n.state == halting || n.state == parking || n.state == parked)
 	if !connected {
 		l.orphan(n)
@@ -124,6 +130,9 @@ func (l *lastwatt) killed(on bool) {
 
 func (l *lastwatt) powered() {
 	l.boots++
+	if l.written != nil {
+		l.state, l.written = *l.written, nil
+	}
 	l.again()
 }
 
@@ -219,6 +228,13 @@ func (l *lastwatt) do(e policy.Effect) {
 			answer(policy.Done, "", l.w.arm(e.Delay))
 		case policy.DoVerify:
 			l.w.after(5*time.Second, done)
+		case policy.DoWake:
+			if n.truth.Wake != "gpio" && n.truth.Wake != "relay" {
+				answer(policy.Failed, "nothing wakes it", 0)
+				return
+			}
+			n.wake()
+			done()
 		default:
 			if n == nil || !n.linked || !n.on() || n.state == booting {
 				answer(policy.Failed, "no agent", 0)
@@ -233,6 +249,7 @@ func (l *lastwatt) order(e policy.Effect, n *node, done func()) {
 	switch e.Kind {
 	case policy.DoHalt:
 		n.halt()
+		n.alarm(e.Delay)
 		done()
 	case policy.DoPark:
 		n.park(e.Delay, done)

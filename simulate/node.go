@@ -73,6 +73,25 @@ func (n *node) set(availability string) {
 // halt powers it off by its own system.
 func (n *node) halt() { n.haltAfter(0) }
 
+// alarm starts it again after d by its own clock; 0 is never.
+func (n *node) alarm(d time.Duration) {
+	if d > 0 && n.truth.Wake == "rtc" {
+		boot := n.boot
+		n.w.after(d, func() {
+			if n.boot == boot {
+				n.wake()
+			}
+		})
+	}
+}
+
+// wake starts it if it is off and has power.
+func (n *node) wake() {
+	if n.state == halted && n.w.outlets {
+		n.start()
+	}
+}
+
 // haltAfter does it with containers that have to be stopped first.
 func (n *node) haltAfter(containers time.Duration) {
 	if n.state != up {

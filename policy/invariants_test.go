@@ -1,0 +1,59 @@
+package policy
+
+import "slices"
+
+// check holds the effects against DESIGN's invariants.
+func (w *world) check(e Effect) {
+	// Where nobody could be told, the agents stop the containers themselves.
+	told := w.state.Outage != nil && len(w.state.Outage.Before) > 0
+	cuts := e.Kind == DoHalt || e.Kind == DoPark || e.Kind == DoCut || e.Kind == DoClear
+	if cuts && w.state.Outage == nil {
+		w.fault("invariant 1: %s without an outage", e.Kind)
+	}
+	if cuts && w.mains && w.contact && !w.state.Outage.Committed && w.state.Seen.UPS.Power == OnMains {
+		w.fault("invariant 1: %s %s on mains before the commit", e.Kind, e.Node)
+	}
+	if cuts && w.state.Seen.UPS.Power == Unknown {
+		w.fault("invariant 2: %s %s with mains unknown", e.Kind, e.Node)
+	}
+	if (e.Kind == DoHalt || e.Kind == DoPark) && told && !w.isDrained(e.Node) && w.now < w.state.Outage.DoingBegan+w.rules.Budgets.Drain {
+		w.fault("invariant 4: %s %s before its services were moved", e.Kind, e.Node)
+	}
+	if e.Kind != Tell && e.Kind != Cancel && e.Deadline <= w.now {
+		w.fault("invariant 8: %s %s has no time", e.Kind, e.Node)
+	}
+	if e.Reason == "" {
+		w.fault("%s %s has no reason", e.Kind, e.Node)
+	}
+}
+
+func (w *world) allDrained(ids []string) bool {
+	for _, n := range w.swarm {
+		if slices.Contains(ids, n.ID) && !w.isDrained(n.Name) {
+			return false
+		}
+	}
+	return true
+}
+
+func (w *world) isDrained(node string) bool {
+	at, ok := w.drained[node]
+	return ok && at <= w.now
+}
+
+// settled checks what must hold once mains was back for long enough.
+func (w *world) settled() {
+	if w.state.Phase != Mains {
+		w.fault("the phase is still %s", w.state.Phase)
+	}
+	for name, m := range w.nodes {
+		if !m.on || m.parked {
+			w.fault("invariant 6: %s is dark (on %v, parked %v)", name, m.on, m.parked)
+		}
+	}
+	for i, n := range w.swarm {
+		if n.Availability != w.before[i].Availability {
+			w.fault("invariant 7: %s is %s, was %s", n.Name, n.Availability, w.before[i].Availability)
+		}
+	}
+}
