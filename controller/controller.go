@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
+	"slices"
 	"sync"
 	"time"
 
@@ -91,6 +92,7 @@ type Controller struct {
 	ups      map[string]*rack.UPS
 	upsAt    map[string]time.Time
 	nodes    map[string]*rack.Node
+	unwoken  []string // nodes whose wake method nothing here drives
 	fans     []drivers.Fan
 	rails    []drivers.Rail
 	swarm    swarm.Snapshot
@@ -133,7 +135,12 @@ func New(c Config) *Controller {
 	for _, u := range c.UPS {
 		ctl.ups[u.Name] = &rack.UPS{Name: u.Name, Driver: u.Kind, Feeds: u.Feeds}
 	}
-	for _, n := range c.Rules.Nodes {
+	ctl.c.Rules.Nodes = slices.Clone(c.Rules.Nodes)
+	for i, n := range c.Rules.Nodes {
+		if n.Wake == "rtc" || n.Wake == "gpio" || n.Wake == "relay" {
+			// Whatever is switched off has to be switched on again.
+			ctl.c.Rules.Nodes[i].Wake, ctl.unwoken = "ups", append(ctl.unwoken, n.Name)
+		}
 		ctl.nodes[n.Name] = &rack.Node{Name: n.Name, Model: c.Models[n.Name], Tier: n.Tier, Wake: n.Wake, UPSHost: n.UPSHost, State: "unknown"}
 	}
 	return ctl

@@ -172,12 +172,7 @@ func (c *Controller) plan() rack.Plan {
 	}
 	s := c.state.Clone()
 	s.Now = max(s.Now, c.now())
-	t := policy.Plan(c.c.Rules, s)
-	p.TimeToEmpty, p.Method, p.Margin = &t.Left.Left, t.Left.Method, &t.Margin
-	for _, i := range t.Items {
-		p.Steps = append(p.Steps, rack.Step{In: max(0, i.At-s.Now), What: i.What, Node: i.Node, Reason: i.Reason})
-	}
-	return p
+	return rack.PlanOf(policy.Plan(c.c.Rules, s), s.Now)
 }
 
 // summary is one line for people.
@@ -219,6 +214,9 @@ func (c *Controller) health() []rack.Problem {
 		if !c.nodes[n.Name].Connected && c.state.Phase == policy.Mains {
 			add("agent", "warning", "no agent of "+n.Name+" is connected", "on "+n.Name+": systemctl status lastwatt-agent")
 		}
+	}
+	for _, name := range c.unwoken {
+		add("wake", "warning", "nothing in this version wakes "+name+" the way its wake says: it is left idle where it would be switched off", "none is needed; with wake: ups this warning goes away")
 	}
 	if !c.state.Armed {
 		add("observe", "warning", "on observe: an outage would stop nothing", "when the plan looks right: lastwatt arm")

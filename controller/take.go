@@ -37,7 +37,7 @@ func (c *Controller) take(ctx context.Context, in any) {
 	case peerIn:
 		c.takePeer(ctx, in)
 	case reportIn:
-		c.takeReport(in)
+		c.takeReport(ctx, in)
 	case swarmIn:
 		c.takeSwarm(ctx, in)
 	case resultIn:
@@ -134,7 +134,7 @@ func (c *Controller) takePeer(ctx context.Context, in peerIn) {
 	c.step(ctx, policy.NodeSeen{Node: n.Name, Connected: true, BootID: in.peer.BootID, Parked: in.peer.Parked})
 }
 
-func (c *Controller) takeReport(in reportIn) {
+func (c *Controller) takeReport(ctx context.Context, in reportIn) {
 	n := c.nodes[in.node]
 	if n == nil {
 		return
@@ -142,6 +142,9 @@ func (c *Controller) takeReport(in reportIn) {
 	switch f := in.r.Fact.(type) {
 	case drivers.Node:
 		n.Fact = f
+		if f.Draw != nil {
+			c.step(ctx, policy.Drawn{Node: in.node, Watts: float64(*f.Draw), Method: f.Method})
+		}
 	case drivers.Fan:
 		n.Fans = replace(n.Fans, f, func(o drivers.Fan) string { return o.Name })
 	case drivers.Rail:

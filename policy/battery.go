@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -51,7 +52,12 @@ const (
 	emptyPerYear = 5.0
 	// learnTo is the charge down to which a battery is proven on purpose: one
 	// that is nearer to empty than this may have been set to 0 by its own end.
-	learnTo = 4.0
+	learnTo = 3.0
+	// nothing is what a gauge at most tells that was set to 0 by the battery's
+	// end, and has charged for a minute.
+	nothing = 2.0
+	// aged is after how much of emptyPerYear it is proven again.
+	aged = 2.0
 	// learnShare is the part of the way there that is gone at first: how much
 	// less is drawn with all nodes down is then known by a table only.
 	learnShare = 0.7
@@ -137,12 +143,12 @@ func (c *core) cameUp(charge float64) {
 	c.s.Outage.End = nil
 	fell, expected := e.Dark-charge, e.Dark-e.Expect
 	switch {
-	case charge < learnTo/2 && e.For == 0:
+	case charge < nothing && e.For == 0:
 		c.proven(e.Dark, false) // without a cut nobody knows how long it lasted
-	case charge < learnTo/2 && e.Expect >= learnTo:
+	case charge < nothing && e.Expect > nothing:
 		c.proven(e.Dark, true)
 	case expected >= learnTo && fell < expected/2:
-		again := b.Short && b.Lowest != nil && charge >= *b.Lowest-1
+		again := b.Short && b.Lowest != nil && math.Abs(charge-*b.Lowest) <= 1
 		c.proven(min(charge, e.Dark), again)
 		b.Short = true
 	default:
@@ -167,7 +173,7 @@ func (c *core) darkPerPercent() (per time.Duration, seen bool) {
 }
 
 func (c *core) keep(d Discharge) {
-	all := append(c.s.Battery.Discharges, d)
+	all := append(slices.Clone(c.s.Battery.Discharges), d)
 	c.s.Battery.Discharges = all[max(0, len(all)-keepDischarges):]
 }
 
@@ -178,8 +184,8 @@ func (c *core) learning() time.Duration {
 	if !c.r.LearnEmpty || o.NoLearning || u.Power != OnBattery || u.Charge == nil {
 		return 0
 	}
-	old := c.s.Now-b.LowestAt > year
-	if b.Lowest != nil && (b.Ended && !old || *b.Lowest < 1.5*learnTo) || *u.Charge <= learnTo {
+	known := b.Lowest != nil && (b.Ended || *b.Lowest < 2*learnTo) && emptyPerYear*years(c.s.Now-b.LowestAt) < aged
+	if known || *u.Charge <= learnTo {
 		return 0
 	}
 	if *u.Charge > emptyAt(c.r, c.s)+spent {
@@ -243,7 +249,7 @@ func learned(b Battery, watts float64, now time.Duration) time.Duration {
 		} else {
 			per *= (d.Watts + 2*inverterWatts) / (watts + 2*inverterWatts)
 		}
-		away := math.Abs(math.Log((d.Watts + 1) / (watts + 1)))
+		away := max((d.Watts+1)/(watts+1), (watts+1)/(d.Watts+1)) - 1
 		for i := range best {
 			if best[i] == 0 || away <= far[i] {
 				copy(best[i+1:], best[i:])

@@ -33,6 +33,7 @@ func (c *core) measure(node string, kind EffectKind, took time.Duration) {
 	}
 	all := append(slices.Clone(*list), took)
 	*list = all[max(0, len(all)-keepTimes):]
+	c.s.Measured = cloneMap(c.s.Measured)
 	c.s.Measured[node] = t
 }
 

@@ -119,7 +119,12 @@ func (c *core) begin(i int, why string) bool {
 			c.tell("health", "warning", "", fmt.Sprintf("Stage %q is passed over: %s.", st.Name, bad))
 			return true
 		}
-		return c.beginShed(i, st.Name, st.Shed, why)
+		left := slices.DeleteFunc(slices.Clone(st.Shed), func(n string) bool { return o.Runs[n].State != Up })
+		if len(left) == 0 {
+			o.Stages[i] = begun // there is nothing left to do for it
+			return true
+		}
+		return c.beginShed(i, st.Name, left, why)
 	}
 	if !c.s.Armed {
 		o.Stages[i] = observed

@@ -13,7 +13,8 @@ type Timeline struct {
 	// Empty is when the battery is taken to be empty, by Left.
 	Empty time.Duration
 	Left  Estimate
-	// End is when the last item is over; Margin is what is then left.
+	// End is when the last item is over; Margin is what the battery then has
+	// left at the load that remains.
 	End    time.Duration
 	Margin time.Duration
 }
@@ -23,6 +24,7 @@ type Item struct {
 	At     time.Duration
 	What   string
 	Node   string
+	Watts  float64 // the load from then on
 	Reason string
 }
 
@@ -37,7 +39,7 @@ func Plan(r Rules, s State) Timeline {
 		u := s.Seen.UPS
 		var effects []Effect
 		s, effects = Step(r, s, Event{At: s.Now, What: Reading{Power: OnBattery, Charge: u.Charge, Runtime: u.Runtime, Load: u.Load}})
-		t.add(began, effects)
+		t.add(began, Load(r, s).Watts, effects)
 	}
 	t.Left = TimeToEmpty(r, s)
 	t.Empty = s.Now + t.Left.Left
@@ -51,19 +53,19 @@ func Plan(r Rules, s State) Timeline {
 		}
 		var effects []Effect
 		s, effects = Step(r, s, e)
-		t.add(e.At, effects)
+		t.add(e.At, Load(r, s).Watts, effects)
 		t.End = s.Now
 		if s.Phase == Dark && s.Outage.Step == "" {
 			break
 		}
 	}
-	t.Margin = t.Empty - t.End
+	t.Margin = TimeToEmpty(r, s).Left
 	return t
 }
 
-func (t *Timeline) add(at time.Duration, effects []Effect) {
+func (t *Timeline) add(at time.Duration, watts float64, effects []Effect) {
 	for _, e := range effects {
-		i := Item{At: at, Node: e.Node, Reason: e.Reason}
+		i := Item{At: at, Node: e.Node, Watts: watts, Reason: e.Reason}
 		switch e.Kind {
 		case Tell:
 			switch e.Story {
@@ -92,7 +94,7 @@ func (t *Timeline) add(at time.Duration, effects []Effect) {
 // Predict is the event that the world delivers next if mains stays away and
 // everything takes its budgeted time; false if nothing is expected.
 func Predict(r Rules, s State) (Event, bool) {
-	c := core{r: r, s: s.Clone()}
+	c := core{r: r, s: s} // which is only read
 	o := c.s.Outage
 	if o == nil {
 		return Event{}, false

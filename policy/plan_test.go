@@ -25,7 +25,7 @@ func TestAWorldThatObeysThePredictionYieldsThePlan(t *testing.T) {
 		}
 		var effects []Effect
 		s, effects = Step(w.rules, s, e)
-		done.add(e.At, effects)
+		done.add(e.At, Load(w.rules, s).Watts, effects)
 	}
 	if d := cmp.Diff(plan.Items, done.Items); d != "" {
 		t.Errorf("plan and execution differ (-plan +done):\n%s", d)

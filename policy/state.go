@@ -292,13 +292,10 @@ func Initial() State {
 	return State{Version: Version, Phase: Mains, Seen: Seen{Nodes: map[string]Node{}}}
 }
 
-// Clone returns a copy that shares nothing with s.
+// Clone returns a copy that shares nothing with s that a Step writes to.
 func (s State) Clone() State {
 	s.Seen.Nodes = cloneMap(s.Seen.Nodes)
-	s.Measured = cloneMap(s.Measured) // its lists are never written to in place
 	s.Seen.Swarm.Nodes = slices.Clone(s.Seen.Swarm.Nodes)
-	s.Battery.Discharges = slices.Clone(s.Battery.Discharges)
-	s.Lengths = slices.Clone(s.Lengths)
 	if s.Outage != nil {
 		o := *s.Outage
 		o.Shed = slices.Clone(o.Shed) // what its pointers point to is never written to

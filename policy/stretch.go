@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 )
@@ -146,7 +147,7 @@ func (c *core) lasted(o *Outage) {
 	if o.Cut {
 		d = d * 8 / 5
 	}
-	all := append(c.s.Lengths, d)
+	all := append(slices.Clone(c.s.Lengths), d)
 	c.s.Lengths = all[max(0, len(all)-keepLengths):]
 }
 

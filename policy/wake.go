@@ -5,7 +5,7 @@ import "time"
 // Wake is when Step wants a [Tick] if nothing else happens before, and false if
 // no tick would change anything. It is always after s.Now.
 func Wake(r Rules, s State) (time.Duration, bool) {
-	c := core{r: r, s: s.Clone()}
+	c := core{r: r, s: s} // which is only read
 	w := waker{now: s.Now}
 	switch s.Phase {
 	case Riding, Shedding, Stopping:

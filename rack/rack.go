@@ -117,10 +117,12 @@ type Plan struct {
 
 // A Step is one thing that will happen, In from now.
 type Step struct {
-	In     time.Duration `json:"in_ns"`
-	What   string        `json:"what"`
-	Node   string        `json:"node,omitempty"`
-	Reason string        `json:"reason"`
+	In   time.Duration `json:"in_ns"`
+	What string        `json:"what"`
+	Node string        `json:"node,omitempty"`
+	// Watts is the load from then on, as far as the plan knows it.
+	Watts  float64 `json:"watts"`
+	Reason string  `json:"reason"`
 }
 
 // A Problem is something that would make an outage go wrong, in words for

@@ -26,7 +26,7 @@ type lastwatt struct {
 }
 
 // swarmEvery is how often the Swarm is looked at.
-const swarmEvery = 20 * time.Second
+const swarmEvery = time.Minute
 
 func newLastwatt(w *world, r policy.Rules) *lastwatt {
 	l := &lastwatt{w: w, rules: r, state: policy.Initial(), up: true, boots: 1, leases: map[string]policy.Lease{}}

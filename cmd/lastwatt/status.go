@@ -16,12 +16,6 @@ func status(ctx context.Context, e env, args []string) int {
 	return show(ctx, e, "status", args, func(s rack.Snapshot) any { return s }, printStatus)
 }
 
-func plan(ctx context.Context, e env, args []string) int {
-	return show(ctx, e, "plan", args, func(s rack.Snapshot) any { return s.Plan }, func(w io.Writer, s rack.Snapshot) {
-		printPlan(w, s, -1)
-	})
-}
-
 func nodes(ctx context.Context, e env, args []string) int {
 	return show(ctx, e, "nodes", args, func(s rack.Snapshot) any { return s.Nodes }, printNodes)
 }
@@ -153,10 +147,10 @@ func printPlan(w io.Writer, s rack.Snapshot, most int) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for i, step := range p.Steps {
 		if most >= 0 && i >= most {
-			fmt.Fprintf(t, "  ...\t\"lastwatt plan\" tells all %d steps\t\n", len(p.Steps))
+			fmt.Fprintf(t, "  ...\t\t\"lastwatt plan\" tells all %d steps\t\n", len(p.Steps))
 			break
 		}
-		fmt.Fprintf(t, "  in %s\t%s %s\t%s\n", clockTime(step.In), step.What, step.Node, step.Reason)
+		fmt.Fprintf(t, "  in %s\t%.0f W\t%s %s\t%s\n", clockTime(step.In), step.Watts, step.What, step.Node, step.Reason)
 	}
 	t.Flush()
 }
