@@ -154,7 +154,7 @@ func (c *core) cameUp(charge float64) {
 	default:
 		c.proven(min(charge, e.Dark), false)
 		b.Short = b.Short && expected < learnTo
-		if fell >= slopeDrop {
+		if fell >= slopeDrop && e.For > 0 {
 			c.keep(Discharge{Watts: e.Watts, PerPercent: time.Duration(float64(e.For) / fell), Points: fell, At: c.s.Now})
 		}
 	}

@@ -107,20 +107,25 @@ func (c *core) cameBack() bool {
 }
 
 // returned parks a node again that started while the battery is still all there
-// is.
+// is, or before a cut that comes whatever mains does.
 func (c *core) returned() {
 	o := c.s.Outage
-	if c.s.Seen.UPS.Power != OnBattery || !c.s.Armed {
+	coming := o.CutAt > c.s.Now
+	if c.s.Seen.UPS.Power != OnBattery && !coming || !c.s.Armed {
 		return
+	}
+	why := "it started again, but mains is still away"
+	if coming {
+		why = "it started again, but the outlets are about to go off"
 	}
 	for _, n := range c.r.Nodes {
 		run, seen := o.Runs[n.Name], c.s.Seen.Nodes[n.Name]
-		if n.UPSHost || run.State != Halted && run.State != Parked || c.pending(n.Name) {
+		if n.UPSHost || !down(run.State) || c.pending(n.Name) {
 			continue
 		}
 		if seen.Connected && seen.BootID != run.BootID && !seen.Parked {
 			o.Deadline = max(o.Deadline, c.s.Now+c.r.Budgets.Park)
-			c.park(n, "it started again, but mains is still away")
+			c.park(n, why)
 		}
 	}
 }

@@ -47,7 +47,9 @@ func TimeToEmpty(r Rules, s State) Estimate {
 		take(time.Duration(points*float64(o.PerPercent)), "the slope of the charge")
 	}
 	if u.Charge != nil && len(s.Battery.Discharges) > 0 {
-		take(time.Duration(points*float64(learned(s.Battery, Load(r, s).Watts, s.Now))), "known discharges")
+		if per := learned(s.Battery, Load(r, s).Watts, s.Now); per > 0 {
+			take(time.Duration(points*float64(per)), "known discharges")
+		}
 	}
 	if best.Left >= 0 {
 		return best

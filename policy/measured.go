@@ -117,10 +117,16 @@ func (c *core) lastTime() time.Duration {
 // can be expected to need it. A node that hangs must not cost the host its own
 // clean end.
 func (c *core) patience() time.Duration {
-	budget := c.nodesBudget()
+	budget, boot := c.nodesBudget(), time.Duration(0)
+	for _, run := range c.s.Outage.Runs {
+		if run.State == Booting { // it has to be up before it can be stopped
+			boot = c.bootTime()
+		}
+	}
+	budget += boot
 	if c.s.Seen.UPS.Power != OnBattery {
 		return budget
 	}
 	left := TimeToEmpty(c.r, c.s).Left - c.lastTime()
-	return min(budget, max(left, c.nodesTime()+Settle))
+	return min(budget, max(left, boot+c.nodesTime()+Settle))
 }

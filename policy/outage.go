@@ -74,6 +74,7 @@ func (c *core) abortable() bool {
 				return c.begin(i, why)
 			}
 		}
+		c.settle()
 		c.early()
 		return c.stretches()
 	}

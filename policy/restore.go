@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // restore begins to put everything back as it was.
@@ -60,13 +61,14 @@ func (c *core) again() {
 	c.cancelPending()
 	for name, run := range o.Runs {
 		seen := c.s.Seen.Nodes[name]
-		if seen.Parked && run.BootID == seen.BootID {
-			continue // still down
+		came := seen.Connected && seen.BootID != run.BootID
+		under := run.State == Halting || run.State == Asked || run.State == Booting // way
+		if came || !seen.Parked && !under && (seen.Connected || !down(run.State)) {
+			delete(o.Runs, name)
+		} else if o.CutAt > 0 && !seen.Connected {
+			// The outlets went off and on again, or are about to: it starts.
+			o.Runs[name] = Run{State: Booting, BootID: run.BootID, At: c.s.Now}
 		}
-		if down(run.State) && !seen.Connected {
-			continue
-		}
-		delete(o.Runs, name)
 	}
 	o.Stages, o.Doing, o.Step, o.Committed, o.Halts, o.CutAt, o.End = map[int]string{}, Nothing, "", false, false, 0, nil
 	o.Base = c.s.OnBatteryFor()
@@ -87,8 +89,13 @@ func (c *core) ready() bool {
 	if c.r.RestoreCharge > 0 {
 		return *u.Charge >= c.r.RestoreCharge
 	}
-	return *u.Charge >= 99 || TimeToEmpty(c.r, c.s).Left >= c.bootTime()+c.need()+c.r.Reserve
+	full := *u.Charge >= 99 || min(since, c.s.Now-u.Still) >= stillFull
+	return full || TimeToEmpty(c.r, c.s).Left >= c.bootTime()+c.need()+c.r.Reserve
 }
+
+// stillFull is after what time on mains a charge that does not rise is that of a
+// battery that is as full as it gets: some gauges never tell 99 %.
+const stillFull = 2 * time.Hour
 
 // askRestoring emits the effects that a step of restoring still lacks.
 func (c *core) askRestoring() {
@@ -141,16 +148,30 @@ func (c *core) wakeUp() {
 	o := c.s.Outage
 	for _, name := range o.Shed {
 		n, run := c.nodeRules(name), c.s.Outage.Runs[name]
-		if n.Wake != "gpio" && n.Wake != "relay" || run.State != Halted || c.s.Seen.Nodes[name].Connected || c.pending(name) {
+		if n.Wake != "gpio" && n.Wake != "relay" || !down(run.State) || c.s.Seen.Nodes[name].Connected || c.pending(name) {
 			continue
 		}
 		c.emit(Effect{Kind: DoWake, Node: name, Reason: "it was shed, and is needed again"})
 	}
-	for _, run := range o.Runs {
-		if run.State == Halted && run.Alarm > 0 {
-			o.Deadline = max(o.Deadline, run.Alarm+2*c.r.Budgets.Boot)
+}
+
+// sleeps is whether the node is off until its own clock wakes it. Nothing else
+// waits for it.
+func (c *core) sleeps(name string) bool {
+	run, seen := c.s.Outage.Runs[name], c.s.Seen.Nodes[name]
+	return (run.State == Halted || run.State == Asked) && !seen.Connected && run.Alarm > 0 && c.s.Now < run.Alarm+2*c.r.Budgets.Boot
+}
+
+// sleepers names the nodes that their own clock wakes, and until when they are
+// waited for.
+func (c *core) sleepers() (names []string, until time.Duration) {
+	for _, n := range c.r.Nodes {
+		if c.sleeps(n.Name) {
+			names = append(names, n.Name)
+			until = max(until, c.s.Outage.Runs[n.Name].Alarm+2*c.r.Budgets.Boot)
 		}
 	}
+	return names, until
 }
 
 // booted measures how long the nodes that were told to start took.
@@ -165,24 +186,32 @@ func (c *core) booted() {
 	}
 }
 
-// isParked is whether the node is there, parked, and was not told to start yet.
+// isParked is whether the node is there, parked, and was not just told to start.
 func (c *core) isParked(name string) bool {
-	seen := c.s.Seen.Nodes[name]
-	run := c.s.Outage.Runs[name]
-	return seen.Connected && seen.Parked && (run.State != Booting || run.BootID != seen.BootID)
+	seen, run := c.s.Seen.Nodes[name], c.s.Outage.Runs[name]
+	told := run.State == Booting && run.BootID == seen.BootID && c.s.Now < run.At+rebootAgain
+	return seen.Connected && seen.Parked && !told
 }
+
+// rebootAgain is after what time a node that was told to start, and is still
+// there as it was, is told again.
+const rebootAgain = 15 * time.Second
 
 // completeRestoring is whether nothing of a step of restoring is left to do.
 func (c *core) completeRestoring() bool {
 	o := c.s.Outage
 	switch o.Step {
 	case StepReturn:
+		c.settle()
 		c.booted()
 		if o.RetryAt == 0 {
 			c.wakeUp()
 			c.reboot()
 		}
 		return len(c.missing()) == 0 && c.swarmReady()
+	case StepSleep:
+		names, _ := c.sleepers()
+		return len(names) == 0
 	}
 	return o.OK
 }
@@ -193,7 +222,7 @@ func (c *core) missing() []string {
 	var names []string
 	for _, n := range c.r.Nodes {
 		run, seen := o.Runs[n.Name], c.s.Seen.Nodes[n.Name]
-		if run.State == Up || run.State == Idle || c.staysOff(n.Name) {
+		if run.State == Up || run.State == Idle || c.staysOff(n.Name) || c.stayed(n.Name) || c.sleeps(n.Name) {
 			continue
 		}
 		if !seen.Connected || seen.Parked || seen.BootID == run.BootID {
@@ -201,6 +230,13 @@ func (c *core) missing() []string {
 		}
 	}
 	return names
+}
+
+// stayed is whether a node did not do what was taken back: it is still there, and
+// the time for it is over.
+func (c *core) stayed(name string) bool {
+	run, seen := c.s.Outage.Runs[name], c.s.Seen.Nodes[name]
+	return run.State == Asked && seen.Connected && !seen.Parked && (seen.BootID != run.BootID || c.s.Now >= run.At+c.r.Budgets.Halt)
 }
 
 // swarmReady is whether a snapshot of this step shows a quorum and every node
@@ -214,7 +250,7 @@ func (c *core) swarmReady() bool {
 		return false
 	}
 	for _, b := range o.Before {
-		if c.staysOff(b.Name) {
+		if c.staysOff(b.Name) || c.sleeps(b.Name) {
 			continue
 		}
 		if !slices.ContainsFunc(w.Nodes, func(n SwarmNode) bool { return n.ID == b.ID && n.Ready }) {
@@ -276,6 +312,17 @@ func (c *core) nextRestoring() {
 	case StepRestore:
 		c.enter(StepVerify)
 	case StepVerify:
+		if names, until := c.sleepers(); len(names) > 0 && c.s.Seen.UPS.Power != OnBattery {
+			c.tell("recovering", "info", "", "All else runs as before; "+list(names)+" sleeps until its clock wakes it, in "+Short(until-2*c.r.Budgets.Boot-c.s.Now)+" at most.")
+			c.enter(StepSleep)
+			o.Deadline = until
+			return
+		}
+		c.restored()
+	case StepSleep:
+		for _, name := range c.missing() {
+			o.Short = append(o.Short, name+" did not come back")
+		}
 		c.restored()
 	}
 }

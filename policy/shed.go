@@ -71,6 +71,9 @@ func canWake(n NodeRules) bool { return slices.Contains([]string{"rtc", "gpio", 
 // voteNeeded is whether the Swarm's quorum would go with this node, and those
 // of the others that are off.
 func (c *core) voteNeeded(name string) bool {
+	if w := c.s.Seen.Swarm; !w.Absent && (!w.Known || !w.Quorum) {
+		return true // nobody knows who votes
+	}
 	managers, others, mine := 0, 0, false
 	for _, n := range c.s.Seen.Swarm.Nodes {
 		if !n.Manager {
@@ -157,7 +160,11 @@ func (c *core) alarm(n NodeRules) time.Duration {
 	if n.Wake != "rtc" {
 		return 0
 	}
-	return max(leastAlarm, c.s.spell())
+	d := max(leastAlarm, c.s.spell())
+	if d > TimeToEmpty(c.r, c.s).Left-c.need()-c.r.Reserve {
+		return max(d, c.r.ParkLongest) // it would start when all else is being stopped
+	}
+	return d
 }
 
 // early halts a node again that was shed and that its clock started while mains
@@ -169,7 +176,7 @@ func (c *core) early() {
 	}
 	for _, name := range o.Shed {
 		n, run, seen := c.nodeRules(name), o.Runs[name], c.s.Seen.Nodes[name]
-		if run.State != Halted || !canWake(n) || !seen.Connected || seen.BootID == run.BootID || c.pending(name) || c.s.Now < o.RetryAt {
+		if run.State != Halted && run.State != Halting || !canWake(n) || !seen.Connected || seen.BootID == run.BootID || c.pending(name) || c.s.Now < o.RetryAt {
 			continue
 		}
 		o.Deadline = max(o.Deadline, c.s.Now+c.r.Budgets.Halt)

@@ -74,6 +74,8 @@ type UPS struct {
 	Runtime *time.Duration `json:"runtime,omitempty"`
 	Load    *float64       `json:"load,omitempty"` // percent
 	Low     bool           `json:"low,omitempty"`
+	// Still is since when the charge has been what it is.
+	Still time.Duration `json:"still,omitempty"`
 	// DoubtCharge and DoubtRuntime are figures that jumped: they count once
 	// the next reading agrees.
 	DoubtCharge  *float64       `json:"doubt_charge,omitempty"`
@@ -229,6 +231,7 @@ const (
 	StepReturn  StepName = "return"
 	StepRestore StepName = "put back"
 	StepVerify  StepName = "verify"
+	StepSleep   StepName = "sleepers" // nodes that their own clock wakes later
 )
 
 // A Pending effect runs; its result has not come.
@@ -267,6 +270,7 @@ type RunState string
 const (
 	Up      RunState = ""
 	Idle    RunState = "idle"
+	Asked   RunState = "asked" // to halt or park, and that was taken back: it may do so all the same
 	Halting RunState = "halting"
 	Halted  RunState = "halted"
 	Parking RunState = "parking"

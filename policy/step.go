@@ -92,6 +92,9 @@ func (c *core) started(w Started) {
 	c.suspect(rebooted)
 	o.First, o.Anchor, o.Recent = nil, nil, nil
 	c.s.Seen.UPS.Contact = false
+	for _, p := range o.Pending {
+		c.tookBack(p)
+	}
 	o.Pending, o.RetryAt = nil, c.s.Now
 	if o.Step == StepPause || o.Step == StepDrain || o.Step == StepAwait {
 		c.enter(StepSnapshot) // what the Swarm is like has to be asked anew
@@ -120,6 +123,9 @@ func (c *core) reading(w Reading) {
 	w = c.believed(w)
 	before := u.Charge
 	u.Contact, u.At = true, c.s.Now
+	if before == nil || w.Charge == nil || *before != *w.Charge {
+		u.Still = c.s.Now
+	}
 	u.Charge, u.Runtime, u.Load, u.Low = w.Charge, w.Runtime, w.Load, w.Low
 	if w.Power != Unknown && w.Power != u.Power {
 		c.turned(w.Power, before)
@@ -261,9 +267,25 @@ func (c *core) emit(e Effect) {
 	c.out = append(c.out, e)
 }
 
+// tookBack keeps in mind what an order may have done that nobody waits for any
+// more: it may have been taken before it was cancelled.
+func (c *core) tookBack(p Pending) {
+	runs := c.s.Outage.Runs
+	run := runs[p.Node]
+	switch {
+	case (p.Kind == DoHalt || p.Kind == DoPark) && (run.State == Up || run.State == Idle):
+		run = c.halts(p)
+		run.State = Asked
+		runs[p.Node] = run
+	case p.Kind == DoReboot:
+		runs[p.Node] = Run{State: Booting, BootID: run.BootID, At: p.At}
+	}
+}
+
 func (c *core) cancelPending() {
 	for _, p := range c.s.Outage.Pending {
 		c.emit(Effect{Kind: Cancel, Node: p.ID, Reason: "no longer needed"})
+		c.tookBack(p)
 	}
 	c.s.Outage.Pending = nil
 }

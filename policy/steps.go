@@ -172,7 +172,13 @@ func (c *core) stopNodes() {
 		if n.UPSHost || c.pending(n.Name) {
 			continue
 		}
-		if s := o.Runs[n.Name].State; s != Up && s != Idle {
+		run, seen := o.Runs[n.Name], c.s.Seen.Nodes[n.Name]
+		again := seen.Connected && seen.BootID != run.BootID // it started since
+		if s := run.State; s != Up && s != Idle && s != Asked && s != Booting && !(again && (s == Halting || s == Halted)) {
+			continue
+		}
+		if run.State == Booting && !seen.Connected {
+			o.RetryAt = c.s.Now + RetryAfter // nobody is there yet who could be told
 			continue
 		}
 		if c.mode(n) == Halted {
@@ -207,11 +213,35 @@ func (c *core) cutDelay() time.Duration {
 	if _, ok := c.host(); ok {
 		d = c.r.Budgets.Park + 15*time.Second
 	}
-	d = max(d, c.learning())
-	if step := c.r.UPS.DelayStep; step > 0 {
-		d = (d + step - 1) / step * step
+	steps := func(d time.Duration) time.Duration {
+		if step := c.r.UPS.DelayStep; step > 0 {
+			d = (d + step - 1) / step * step
+		}
+		return d
+	}
+	if c.s.Seen.UPS.Power == OnMains && c.starting() {
+		d = max(d, c.bootTime()+c.r.Budgets.Park)
+	}
+	later := c.learning()
+	for _, run := range c.s.Outage.Runs {
+		if alarm := run.Alarm - c.s.Now; run.State == Halted && alarm > 0 {
+			later = min(later, alarm-c.r.UPS.DelayStep) // it would start just before
+		}
+	}
+	d = steps(max(d, later))
+	for _, run := range c.s.Outage.Runs {
+		alarm := run.Alarm - c.s.Now
+		if up := alarm + c.bootTime() + c.r.Budgets.Park; run.State == Halted && alarm > 0 && d >= alarm && d < up {
+			d = steps(up)
+		}
 	}
 	return d
+}
+
+// starting is whether nodes may be starting, since nothing is heard of them and
+// the outlets went off before.
+func (c *core) starting() bool {
+	return c.s.Outage.Cut && slices.ContainsFunc(c.r.Nodes, func(n NodeRules) bool { return !c.s.Seen.Nodes[n.Name].Connected })
 }
 
 func (c *core) cutReason() string {
@@ -230,7 +260,7 @@ func (c *core) cutReason() string {
 // halts is the run of a node that was told to halt.
 func (c *core) halts(p Pending) Run {
 	run := Run{State: Halting, BootID: c.s.Seen.Nodes[p.Node].BootID, At: p.At}
-	if p.Delay > 0 {
+	if p.Delay > 0 && p.Kind == DoHalt {
 		run.Alarm = p.At + p.Delay
 	}
 	return run
@@ -251,7 +281,9 @@ func (c *core) complete() bool {
 		})
 	case StepNodes:
 		return !slices.ContainsFunc(c.r.Nodes, func(n NodeRules) bool {
-			return !n.UPSHost && !down(o.Runs[n.Name].State)
+			run, seen := o.Runs[n.Name], c.s.Seen.Nodes[n.Name]
+			again := run.State == Halted && seen.Connected && seen.BootID != run.BootID
+			return !n.UPSHost && (!down(run.State) || again)
 		})
 	case StepHost:
 		h, ok := c.host()
@@ -303,10 +335,12 @@ func (c *core) settle() {
 	o := c.s.Outage
 	for _, n := range c.r.Nodes {
 		run, seen := o.Runs[n.Name], c.s.Seen.Nodes[n.Name]
-		if run.State == Halting && !seen.Connected && c.s.Now-seen.Since >= Settle {
+		if (run.State == Halting || run.State == Asked) && !seen.Connected && c.s.Now-seen.Since >= Settle {
+			if run.State == Halting {
+				c.measure(n.Name, DoHalt, c.s.Now-run.At)
+			}
 			run.State = Halted
 			o.Runs[n.Name] = run
-			c.measure(n.Name, DoHalt, c.s.Now-run.At)
 			c.tell("node_stopped", "info", n.Name, n.Name+" is off.")
 		}
 	}

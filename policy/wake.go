@@ -61,14 +61,16 @@ func (c *core) wakeAbortable(w *waker) {
 // wakeStep offers the times of the step that runs.
 func (c *core) wakeStep(w *waker) {
 	o := c.s.Outage
-	if o.Step == "" {
-		return
+	if o.Step != "" {
+		w.offer(o.Deadline)
 	}
-	w.offer(o.Deadline)
 	w.offer(o.RetryAt)
 	for _, n := range c.r.Nodes {
-		if seen := c.s.Seen.Nodes[n.Name]; o.Runs[n.Name].State == Halting && !seen.Connected {
+		run, seen := o.Runs[n.Name], c.s.Seen.Nodes[n.Name]
+		if (run.State == Halting || run.State == Asked) && !seen.Connected {
 			w.offer(seen.Since + Settle)
+		} else if run.State == Asked {
+			w.offer(run.At + c.r.Budgets.Halt)
 		}
 	}
 }
@@ -94,6 +96,7 @@ func (c *core) wakeRecovering(w *waker) {
 	}
 	if u.Power == OnMains {
 		w.offer(u.Since + c.r.StableFor)
+		w.offer(max(u.Since, u.Still) + stillFull)
 		if u.Charge == nil {
 			w.offer(u.Since + c.r.UnknownChargeWait)
 		}

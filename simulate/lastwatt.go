@@ -18,6 +18,8 @@ type lastwatt struct {
 	state  policy.State
 	up     bool // its process
 	boots  int
+	told   int                     // times on battery
+	tells  func(e policy.Effect)   // where somebody wants the story
 	leases map[string]policy.Lease // the last that each node got
 	looked time.Duration           // at the Swarm
 	// written is the state as it was when the controller's machine parked:
@@ -74,6 +76,7 @@ func (l *lastwatt) contact(lost bool) { l.send(policy.Contact{Lost: lost}) }
 // swarm sends the Swarm as a manager that can be reached sees it.
 func (l *lastwatt) swarm() {
 	s := policy.Swarm{Known: true, Quorum: l.quorum()}
+	s.Absent = !slices.ContainsFunc(l.w.nodes, func(n *node) bool { return n.truth.Manager })
 	leader := false
 	for _, n := range l.w.nodes {
 		m := policy.SwarmNode{ID: "id-" + n.name, Name: n.name, Manager: n.truth.Manager, Availability: n.availability, Ready: n.state == up}
@@ -167,8 +170,12 @@ func (l *lastwatt) send(what policy.What) {
 	}
 	var effects []policy.Effect
 	l.state, effects = policy.Step(l.rules, l.state, policy.Event{At: l.w.now, What: what})
+	l.vote()
 	for _, e := range effects {
 		l.check(e)
+		if l.tells != nil {
+			l.tells(e)
+		}
 		l.do(e)
 	}
 	lease := policy.LeaseFor(l.rules, l.state)
@@ -288,23 +295,4 @@ func (l *lastwatt) await(e policy.Effect, done func()) {
 		}
 	}
 	done()
-}
-
-// check holds an effect to what must always hold, by the truth.
-func (l *lastwatt) check(e policy.Effect) {
-	stops := e.Kind == policy.DoHalt || e.Kind == policy.DoPark || e.Kind == policy.DoCut || e.Kind == policy.DoClear
-	drains := e.Kind == policy.DoChange && slices.ContainsFunc(e.Changes, func(c policy.Change) bool { return c.Availability == "drain" })
-	if !stops && !drains {
-		return
-	}
-	if o := l.state.Outage; l.w.mains && (o == nil || !o.Committed && l.state.Seen.UPS.Power == policy.OnMains) {
-		l.w.falsely++
-		l.w.breaks("invariant 1: %s %s on mains before a commit", e.Kind, e.Node)
-	}
-	if l.state.Seen.UPS.Power == policy.Unknown {
-		l.w.breaks("invariant 2: %s %s with mains unknown", e.Kind, e.Node)
-	}
-	if e.Deadline <= l.w.now {
-		l.w.breaks("invariant 8: %s %s has no time", e.Kind, e.Node)
-	}
 }

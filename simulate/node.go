@@ -33,6 +33,7 @@ type node struct {
 	idle         bool // its containers were stopped
 	hangsDrain   bool
 	hangsHalt    bool
+	resume       func() // ends a halt or park that hung
 }
 
 func (n *node) on() bool { return n.state != halted && n.state != dead }
@@ -100,12 +101,11 @@ func (n *node) haltAfter(containers time.Duration) {
 	n.state = halting
 	boot := n.boot
 	n.w.after(containers+time.Duration(n.truth.Halt), func() {
-		if n.state != halting || n.boot != boot || n.hangsHalt {
-			return
-		}
-		n.state = halted
-		n.stopped(true)
-		n.w.player.seen(n)
+		n.unlessItHangs(halting, boot, func() {
+			n.state = halted
+			n.stopped(true)
+			n.w.player.seen(n)
+		})
 	})
 }
 
@@ -121,20 +121,33 @@ func (n *node) park(longest time.Duration, done func()) {
 		took += time.Duration(n.truth.Drain)
 	}
 	n.w.after(took, func() {
-		if n.state != parking || n.boot != boot || n.hangsHalt {
-			return
-		}
-		n.state = parked
-		n.w.player.seen(n)
-		done()
-		if longest > 0 {
-			n.w.after(longest, func() {
-				if n.state == parked && n.boot == boot {
-					n.reboot()
-				}
-			})
-		}
+		n.unlessItHangs(parking, boot, func() {
+			n.state = parked
+			n.w.player.seen(n)
+			done()
+			if longest > 0 {
+				n.w.after(longest, func() {
+					if n.state == parked && n.boot == boot {
+						n.reboot()
+					}
+				})
+			}
+		})
 	})
+}
+
+// unlessItHangs ends what it is at; where it hangs, once that is over.
+func (n *node) unlessItHangs(at state, boot int, end func()) {
+	ends := func() {
+		if n.state == at && n.boot == boot {
+			end()
+		}
+	}
+	if n.hangsHalt {
+		n.resume = ends
+		return
+	}
+	ends()
 }
 
 func (n *node) reboot() {

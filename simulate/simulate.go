@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"lastwatt/config"
+	"lastwatt/policy"
 	"lastwatt/simulate/yardstick"
 )
 
@@ -68,6 +69,40 @@ func Run(s config.Scenario, seed uint64) Result {
 		rules.UPS.DelayStep = max(rules.UPS.DelayStep, time.Duration(s.Rack.Tells.DelayStep))
 		return newLastwatt(w, rules)
 	})
+}
+
+// Story is what Run's policy did and said, a line each: for people.
+func Story(s config.Scenario, seed uint64) []string {
+	var lines []string
+	run(s, seed, "lastwatt", func(w *world) player {
+		rules := s.Config.Rules()
+		rules.UPS.DelayStep = max(rules.UPS.DelayStep, time.Duration(s.Rack.Tells.DelayStep))
+		l := newLastwatt(w, rules)
+		l.tells = func(e policy.Effect) {
+			if e.Kind != policy.Cancel {
+				lines = append(lines, fmt.Sprintf("%12s  %3.0f %%  %s", w.now.Truncate(time.Second), w.battery.Percent(), said(e)))
+			}
+		}
+		return l
+	})
+	return lines
+}
+
+func said(e policy.Effect) string {
+	if e.Kind == policy.Tell {
+		return e.Reason
+	}
+	text := "  " + string(e.Kind)
+	if e.Node != "" {
+		text += " " + e.Node
+	}
+	for _, c := range e.Changes {
+		text += " " + c.Name + "=" + c.Availability
+	}
+	if e.Delay > 0 {
+		text += " " + policy.Short(e.Delay)
+	}
+	return text + ": " + e.Reason
 }
 
 // Compare is Run, and the same outages under the ways people do it today.

@@ -374,6 +374,9 @@ func (w *world) fault(f config.Fault) {
 			n.hangsDrain = on
 		case f.What == "hangs in halt":
 			n.hangsHalt = on
+			if !on && n.resume != nil {
+				n.resume()
+			}
 		case f.What == "manager lost":
 			n.crash(on)
 		default: // agent killed, link cut
