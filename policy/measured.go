@@ -88,7 +88,11 @@ func (c *core) nodesTime() time.Duration {
 
 // isOff is whether the node was shed for good, so that the stop has nothing to do.
 func (c *core) isOff(name string) bool {
-	return c.s.Outage != nil && c.s.Outage.Runs[name].State == Halted
+	if c.s.Outage == nil {
+		return false
+	}
+	run, seen := c.s.Outage.Runs[name], c.s.Seen.Nodes[name]
+	return run.State == Halted && !(seen.Connected && seen.BootID != run.BootID)
 }
 
 // bootTime is what the slowest node takes to start.

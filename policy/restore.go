@@ -73,6 +73,10 @@ func (c *core) again() {
 	o.Stages, o.Doing, o.Step, o.Committed, o.Halts, o.CutAt, o.End = map[int]string{}, Nothing, "", false, false, 0, nil
 	o.Base = c.s.OnBatteryFor()
 	c.s.Phase = Riding
+	if o.Early {
+		c.tell("recovering", "warning", "", "It started while mains is still away. "+c.outlook())
+		return
+	}
 	c.tell("on_battery", "warning", "", "Mains went away again before everything was put back. "+c.outlook())
 }
 

@@ -178,6 +178,9 @@ type Outage struct {
 	End *End `json:"end,omitempty"`
 	// Rebooted is whether the controller's machine started again in it.
 	Rebooted bool `json:"rebooted,omitempty"`
+	// Early is set from a start of the machine until mains is seen: it may
+	// have started while mains is still away.
+	Early bool `json:"early,omitempty"`
 	// Suspect is the charge last written down before the machine started
 	// again: the battery may have ended there.
 	Suspect *float64 `json:"suspect,omitempty"`

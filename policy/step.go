@@ -106,7 +106,7 @@ func (c *core) started(w Started) {
 		o.Battery += max(0, c.before-max(u.Since, o.Began))
 	}
 	c.s.Seen.UPS = UPS{Since: c.s.Now}
-	o.Rebooted = true
+	o.Rebooted, o.Early = true, true
 	if c.s.Phase == Committed || c.s.Phase == Dark {
 		o.CutAt = 0
 		c.restore("the machine started again")
@@ -146,6 +146,9 @@ func (c *core) turned(to Power, charge *float64) {
 			c.proven(*charge, false)
 		}
 		o.First, o.Anchor, o.Recent = nil, nil, nil
+	}
+	if o != nil && to == OnMains {
+		o.Early = false
 	}
 	u.Power, u.Since = to, c.s.Now
 }

@@ -171,7 +171,7 @@ func (n *node) start() {
 		if n.state != booting || n.boot != boot || !n.w.outlets {
 			return
 		}
-		n.state, n.idle = up, false
+		n.state, n.idle, n.drainedAt = up, false, n.w.now // nothing runs on it yet
 		n.stopped(false)
 		if n.truth.UPSHost {
 			n.w.player.powered()

@@ -233,7 +233,11 @@ func (w *world) setMains(on bool) {
 func (w *world) rack() yardstick.Rack {
 	r := yardstick.Rack{Battery: w.battery, Base: drivers.Watt(w.truth.BaseW), Need: w.truth.Need}
 	for _, n := range w.nodes {
-		r.Nodes = append(r.Nodes, yardstick.Node{Busy: drivers.Watt(n.truth.BusyW), Drain: time.Duration(n.truth.Drain), Halt: time.Duration(n.truth.Halt)})
+		y := yardstick.Node{Busy: drivers.Watt(n.truth.BusyW), Drain: time.Duration(n.truth.Drain), Halt: time.Duration(n.truth.Halt)}
+		if n.state != up && n.state != parked && n.state != halted {
+			y.Halt += time.Duration(n.truth.Boot) // nobody stops a machine that is only starting
+		}
+		r.Nodes = append(r.Nodes, y)
 	}
 	return r
 }
