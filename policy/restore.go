@@ -150,6 +150,9 @@ func (c *core) reboot() {
 // that their own clock wakes are waited for.
 func (c *core) wakeUp() {
 	o := c.s.Outage
+	if c.s.Now >= o.Deadline {
+		return
+	}
 	for _, name := range o.Shed {
 		n, run := c.nodeRules(name), c.s.Outage.Runs[name]
 		if n.Wake != "gpio" && n.Wake != "relay" || !down(run.State) || c.s.Seen.Nodes[name].Connected || c.pending(name) {

@@ -341,6 +341,9 @@ func (c *core) settle() {
 			}
 			run.State = Halted
 			o.Runs[n.Name] = run
+			if o.Step == StepReturn { // only now it can be woken
+				o.Deadline = max(o.Deadline, c.s.Now+2*c.r.Budgets.Boot)
+			}
 			c.tell("node_stopped", "info", n.Name, n.Name+" is off.")
 		}
 	}
