@@ -17,10 +17,15 @@ import (
 // simulateCommand runs scenarios, and says what became of the rack.
 func simulateCommand(ctx context.Context, e env, args []string) int {
 	broken := false
-	status := eachRun(ctx, e, "simulate", args, func(s config.Scenario, seed uint64, asJSON bool) error {
+	status := eachRun(ctx, e, "simulate", args, func(s config.Scenario, seed uint64, as form) error {
 		r := simulate.Run(s, seed)
 		broken = broken || len(r.InvariantsBroken) > 0
-		if asJSON {
+		if as.story {
+			for _, line := range simulate.Story(s, seed) {
+				fmt.Fprintln(e.out, line)
+			}
+		}
+		if as.json {
 			return json.NewEncoder(e.out).Encode(r)
 		}
 		printResult(e, r)
@@ -35,9 +40,9 @@ func simulateCommand(ctx context.Context, e env, args []string) int {
 // compareCommand sums up the same runs for each way of doing it.
 func compareCommand(ctx context.Context, e env, args []string) int {
 	var rows []*sum
-	status := eachRun(ctx, e, "compare", args, func(s config.Scenario, seed uint64, asJSON bool) error {
+	status := eachRun(ctx, e, "compare", args, func(s config.Scenario, seed uint64, as form) error {
 		for i, r := range simulate.Compare(s, seed) {
-			if asJSON {
+			if as.json {
 				if err := json.NewEncoder(e.out).Encode(r); err != nil {
 					return err
 				}
@@ -78,10 +83,17 @@ func (s *sum) add(r simulate.Result) {
 	}
 }
 
+// A form is how results are printed.
+type form struct{ json, story bool }
+
 // eachRun reads the command line of simulate and compare, and does each run.
-func eachRun(ctx context.Context, e env, name string, args []string, do func(s config.Scenario, seed uint64, asJSON bool) error) int {
+func eachRun(ctx context.Context, e env, name string, args []string, do func(s config.Scenario, seed uint64, as form) error) int {
 	f := flags(e, name)
-	asJSON := f.Bool("json", false, "print an object for each scenario and run, a line each")
+	var as form
+	f.BoolVar(&as.json, "json", false, "print an object for each scenario and run, a line each")
+	if name == "simulate" {
+		f.BoolVar(&as.story, "story", false, "tell what was done, and why, line by line")
+	}
 	seed := f.Uint64("seed", 1, "of the random outages; the same seed gives the same result")
 	runs := f.Int("runs", 1, "how often each scenario is run, with seeds that follow")
 	files, status := parse(f, args)
@@ -104,7 +116,7 @@ func eachRun(ctx context.Context, e env, name string, args []string, do func(s c
 			if ctx.Err() != nil {
 				return fail(e, exitFailed, ctx.Err())
 			}
-			if err := do(s, *seed+run, *asJSON); err != nil {
+			if err := do(s, *seed+run, as); err != nil {
 				return fail(e, exitFailed, err)
 			}
 		}

@@ -69,6 +69,7 @@ policy:
   ride_through: 5s
   stable_for: 5s
   reserve: 20s
+  assumed_empty: 0 # it is simulated down to its end
   budgets: {drain: 40s, halt: 60s, park: 30s, boot: 60s, swarm: 20s}
   stages:
     - {name: all}
