@@ -124,6 +124,21 @@ func (w *world) command(line string, f []string) {
 			}
 		}
 		w.sendSwarm()
+	case "stretch":
+		w.rules.Stretch, w.rules.Disturbance = true, dur(arg(1))
+		w.rules.Stages = []Stage{{Name: "all"}}
+	case "wake":
+		for i := range w.rules.Nodes {
+			if w.rules.Nodes[i].Name == arg(1) {
+				w.rules.Nodes[i].Wake = arg(2)
+			}
+		}
+	case "damaged": // a reading that is not true
+		w.send(Reading{Power: OnBattery, Charge: new(1.0), Runtime: new(20 * time.Second), Load: new(4.0)})
+	case "as-new": // the gauge believes that the battery holds more than it does
+		w.asNew = dur(arg(1))
+	case "power-gone": // the battery ends while everything runs
+		w.cutPower("the battery is empty")
 	case "crash":
 		w.up = false
 		w.restart(false)

@@ -22,8 +22,9 @@ type world struct {
 
 	mains    bool
 	contact  bool
-	blind    bool // the UPS gives no figures
-	flat     bool // the battery falls as fast at any load
+	blind    bool          // the UPS gives no figures
+	flat     bool          // the battery falls as fast at any load
+	asNew    time.Duration // what the gauge believes a full battery to last; 0 is the truth
 	charge   float64
 	lasts    time.Duration // a full battery
 	recharge time.Duration
@@ -149,6 +150,9 @@ func (w *world) read() {
 	}
 	if !w.blind {
 		whole := float64(int(w.charge))
+		if w.asNew > 0 {
+			whole = float64(int(100 - (100-w.charge)*float64(w.lasts)/float64(w.asNew)))
+		}
 		r.Charge, r.Load = &whole, new(4.0)
 		r.Runtime = new(time.Duration(w.charge / 100 * float64(w.lasts)).Truncate(time.Second))
 	}
@@ -363,9 +367,17 @@ func (w *world) carryOut(e Effect) {
 	case DoHalt:
 		m := w.nodes[e.Node]
 		w.after(15*time.Second, func() {
-			if m.on {
-				m.on = false
-				w.send(NodeSeen{Node: e.Node})
+			if !m.on {
+				return
+			}
+			m.on = false
+			w.send(NodeSeen{Node: e.Node})
+			if boot := m.boot; e.Delay > 0 {
+				w.after(e.Delay, func() {
+					if !m.on && m.boot == boot && w.outlets {
+						w.start(e.Node, 40*time.Second)
+					}
+				})
 			}
 		})
 	case DoPark:
