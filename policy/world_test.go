@@ -183,10 +183,11 @@ func (w *world) cutPower(why string) {
 	}
 	w.logf("OUTLETS OFF: %s", why)
 	w.outlets, w.cutAt = false, 0
-	for name, m := range w.nodes {
+	for _, n := range w.rules.Nodes {
+		m := w.nodes[n.Name]
 		if m.on && !m.parked {
 			m.dirty++
-			w.logf("%s lost power while it ran", name)
+			w.logf("%s lost power while it ran", n.Name)
 		}
 		m.on, m.parked = false, false
 	}
