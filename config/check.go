@@ -81,6 +81,7 @@ func (c *checker) build(f file) Config {
 	}
 	cfg.Nodes = c.nodes(f.Nodes)
 	cfg.UPS = c.upses(f.UPS, cfg.Nodes)
+	cfg.Sensors = c.sensors(f.Sensors)
 	if len(c.problems) > 0 {
 		return cfg
 	}
@@ -174,55 +175,22 @@ func (c *checker) upses(list []yaml.Node, nodes []Node) []UPS {
 }
 
 func (c *checker) oneUPS(i int, n *yaml.Node) (UPS, bool) {
-	if n.Kind != yaml.MappingNode {
-		c.wrong(path("ups", i), "want a section such as {name: main, driver: usbhid}")
-		return UPS{}, false
-	}
 	var part upsPart
-	shared, rest := *n, *n
-	shared.Content, rest.Content = nil, nil
-	known := keysOf(&part)
-	for k := 0; k+1 < len(n.Content); k += 2 {
-		to := &rest
-		if slices.Contains(known, n.Content[k].Value) {
-			to = &shared
-		}
-		to.Content = append(to.Content, n.Content[k], n.Content[k+1])
-	}
-	before := len(c.problems)
-	c.take(shared.Load(&part, yaml.WithKnownFields()), &part)
-	if len(c.problems) > before {
+	decode, ok := c.entry(path("ups", i), n, &part, "want a section such as {name: main, driver: usbhid}")
+	if !ok {
 		return UPS{}, false
 	}
 	if part.Name == "" {
 		c.wrong(path("ups", i), "no name: give it one, such as name: main")
 	}
-	u := UPS{Name: part.Name, Driver: part.Driver, Feeds: part.Feeds, Cut: part.Cut, CutsOnMains: part.CutsOnMains, CutOthers: part.CutOthers, OtherLoads: part.OtherLoads, Watts: part.Watts, BatteryWh: part.BatteryWh,
-		Decode: func(into any) error { return rest.Load(into, yaml.WithKnownFields()) }}
-	kind, err := drivers.Find(c.kinds, part.Driver)
-	if err != nil {
-		c.wrong(path("ups", i, "driver"), "%v", err)
-		return u, true
-	}
-	var keys []string
-	_, err = kind.New(func(into any) error {
-		keys = keysOf(into)
-		before := len(c.problems)
-		c.take(rest.Load(into, yaml.WithKnownFields()), into)
-		for k := before; k < len(c.problems); k++ {
-			if c.problems[k].Key == "" {
-				c.problems[k].Key = fmt.Sprintf("ups[%d]", i)
-			}
-			if strings.HasPrefix(c.problems[k].Text, "unknown key") {
-				c.problems[k].Text += fmt.Sprintf("; the driver %s has %s", part.Driver, strings.Join(keys, ", "))
-			}
+	c.driver(path("ups", i), part.Name, part.Driver, decode, func(k drivers.Kind) string {
+		if !k.UPS {
+			return fmt.Sprintf("the driver %s reads no UPS: list it under sensors:", k.Name)
 		}
-		return nil
-	}, drivers.Options{Name: part.Name, Now: time.Now, After: time.After})
-	if err != nil {
-		c.wrong(path("ups", i), "%v", err)
-	}
-	return u, true
+		return ""
+	})
+	return UPS{Name: part.Name, Driver: part.Driver, Feeds: part.Feeds, Cut: part.Cut, CutsOnMains: part.CutsOnMains, CutOthers: part.CutOthers,
+		OtherLoads: part.OtherLoads, Watts: part.Watts, BatteryWh: part.BatteryWh, Decode: decode}, true
 }
 
 func (c *checker) policy(cfg *Config) {

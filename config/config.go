@@ -21,6 +21,7 @@ type Config struct {
 	Path       string
 	Site       string
 	UPS        []UPS
+	Sensors    []Sensor // of the rack: what the controller's own machine reads
 	Nodes      []Node
 	Policy     Policy
 	SwarmNeed  int
@@ -121,6 +122,7 @@ type Controller struct {
 type file struct {
 	Site       string      `yaml:"site"`
 	UPS        []yaml.Node `yaml:"ups"`
+	Sensors    []yaml.Node `yaml:"sensors"`
 	Nodes      yaml.Node   `yaml:"nodes"`
 	Policy     Policy      `yaml:"policy"`
 	Swarm      swarmPart   `yaml:"swarm"`

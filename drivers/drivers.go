@@ -20,53 +20,8 @@ type Reading struct {
 	// At is when the device said it, with Go's monotonic reading. Readings
 	// cross the network as an age, never as a wall-clock time.
 	At time.Time
-	// Fact is one of [UPS], [Fan], [Rail], [Meter], [Node].
+	// Fact is one of [UPS], [Fan], [Rail], [Meter], [Witness], [Node].
 	Fact Fact
-}
-
-// A Fact is one thing known of a device. An absent (nil) field of a fact means
-// that the device does not say; zero is a value like any other.
-type Fact interface{ fact() }
-
-func (UPS) fact()   {}
-func (Fan) fact()   {}
-func (Rail) fact()  {}
-func (Meter) fact() {}
-func (Node) fact()  {}
-
-// A Fan is one fan of a node or of the rack.
-type Fan struct {
-	Name string `json:"name"`
-	// RPM is revolutions per minute; 0 is a fan that stands still.
-	RPM *float64 `json:"rpm,omitempty"`
-	// State is running, stalled, off or unknown.
-	State string `json:"state,omitempty"`
-}
-
-// A Rail is one supply voltage of a node or of the rack.
-type Rail struct {
-	Name  string `json:"name"`
-	Volts *Volt  `json:"volts,omitempty"`
-	// Good is the power-good signal.
-	Good *bool `json:"good,omitempty"`
-}
-
-// A Meter measures a load.
-type Meter struct {
-	Name  string `json:"name"`
-	Watts *Watt  `json:"watts,omitempty"`
-}
-
-// A Node is what a node's own sensors say of it.
-type Node struct {
-	Model       string   `json:"model,omitempty"`
-	Temperature *Celsius `json:"temperature,omitempty"`
-	// Draw is the node's draw; Method says how it is known ("table",
-	// "pmic", "measured"), never empty where Draw is not nil.
-	Draw   *Watt  `json:"draw,omitempty"`
-	Method string `json:"method,omitempty"`
-	// UnderVoltage is the firmware's flag of a supply that is too low now.
-	UnderVoltage *bool `json:"under_voltage,omitempty"`
 }
 
 // A Driver talks to one device. Whoever made it calls Run from one goroutine at
@@ -88,6 +43,20 @@ type Commander interface {
 	// [ErrNotRunning] if the device is not open and [ErrUnsupported] if the
 	// device does not know the command.
 	Do(ctx context.Context, c Command) (Answer, error)
+}
+
+// A Switcher is a Driver with outputs: relays and pins that it drives, by their
+// configured names. It may be called from any goroutine while Run runs; errors
+// wrap [ErrNotRunning] and [ErrNoOutput]. What was written is read back, and an
+// output that reads otherwise is an error.
+type Switcher interface {
+	Driver
+	// Switch sets an output until it is set again or the driver stops, which
+	// sets it to its safe value.
+	Switch(ctx context.Context, output string, on bool) error
+	// Pulse turns an output on for so long and off again; it returns when
+	// it is off, also where ctx ends before.
+	Pulse(ctx context.Context, output string, on time.Duration) error
 }
 
 // A Command is an order to a device, by NUT's name for it.
@@ -151,6 +120,7 @@ var (
 	ErrUnsupported = errors.New("the device does not know this command")
 	ErrPermission  = errors.New("no permission")
 	ErrNoDevice    = errors.New("no such device")
+	ErrNoOutput    = errors.New("no such output")
 )
 
 // Options is what a driver is made with.
@@ -162,11 +132,18 @@ type Options struct {
 	// ignore them; package sim's must not.
 	Now   func() time.Time
 	After func(time.Duration) <-chan time.Time
+	// Root is where the system's files are: "/" on a real machine, a tree
+	// of fixtures in a test. Empty is "/".
+	Root string
 }
 
 // A Kind is a sort of driver, by the name that the configuration uses.
 type Kind struct {
 	Name string
+	// UPS is whether it may read a UPS, and so stand in the list ups of the
+	// configuration; Sensor whether it reads anything else, and so may stand
+	// in the list sensors.
+	UPS, Sensor bool
 	// New makes a driver from its part of the configuration: decode fills
 	// a struct (with yaml tags) from it and refuses keys that the struct
 	// lacks. New opens nothing and touches no hardware.

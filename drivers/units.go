@@ -17,6 +17,11 @@ type Watt float64
 
 func (w Watt) String() string { return fmt.Sprintf("%.0f W", float64(w)) }
 
+// WattHour is an energy in watt-hours.
+type WattHour float64
+
+func (w WattHour) String() string { return fmt.Sprintf("%.0f Wh", float64(w)) }
+
 // VoltAmpere is an apparent power in volt-amperes.
 type VoltAmpere float64
 

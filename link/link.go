@@ -119,6 +119,8 @@ func toReport(r drivers.Reading, now time.Time) (report, error) {
 		kind = "rail"
 	case drivers.Meter:
 		kind = "meter"
+	case drivers.Witness:
+		kind = "witness"
 	case drivers.Node:
 		kind = "node"
 	default:
@@ -139,6 +141,8 @@ func (p report) reading(source string, now time.Time) (drivers.Reading, error) {
 		r.Fact, err = decode[drivers.Rail](p.Fact)
 	case "meter":
 		r.Fact, err = decode[drivers.Meter](p.Fact)
+	case "witness":
+		r.Fact, err = decode[drivers.Witness](p.Fact)
 	case "node":
 		r.Fact, err = decode[drivers.Node](p.Fact)
 	default:

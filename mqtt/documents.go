@@ -81,7 +81,7 @@ type railDoc struct {
 func newPartsDoc(fans []drivers.Fan, rails []drivers.Rail) partsDoc {
 	d := partsDoc{map[string]fanDoc{}, map[string]railDoc{}}
 	for _, f := range fans {
-		d.Fans[slug(f.Name)] = fanDoc{number(f.RPM, 10), text(f.State)}
+		d.Fans[slug(f.Name)] = fanDoc{number(f.RPM, 10), text(string(f.State))}
 	}
 	for _, r := range rails {
 		d.Rails[slug(r.Name)] = railDoc{number(r.Volts, 0.01), r.Good}

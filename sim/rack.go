@@ -137,9 +137,9 @@ func (r *Rack) Facts() []Line {
 		}
 		return &v
 	}
-	state := "running"
+	state := drivers.FanRunning
 	if !good {
-		state = "off"
+		state = drivers.FanOff
 	}
 	return []Line{
 		{Fan: &drivers.Fan{Name: "top", RPM: new(r.rpm), State: state}},

@@ -12,6 +12,7 @@ import (
 	"lastwatt/clock"
 	"lastwatt/config"
 	"lastwatt/drivers"
+	"lastwatt/drivers/all"
 	"lastwatt/link"
 	"lastwatt/swarm"
 )
@@ -22,7 +23,7 @@ func agentCommand(ctx context.Context, e env, args []string) int {
 	if _, status := parse(f, args); status >= 0 {
 		return status
 	}
-	cfg, err := config.LoadAgent(*path)
+	cfg, err := config.LoadAgent(*path, all.Kinds())
 	if err != nil {
 		return fail(e, exitConfig, err)
 	}

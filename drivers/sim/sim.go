@@ -19,7 +19,7 @@ import (
 
 // Kind describes the driver.
 func Kind() drivers.Kind {
-	return drivers.Kind{Name: "sim", New: func(decode func(any) error, o drivers.Options) (drivers.Driver, error) {
+	return drivers.Kind{Name: "sim", UPS: true, New: func(decode func(any) error, o drivers.Options) (drivers.Driver, error) {
 		d := &Driver{options: o}
 		if err := decode(&d.config); err != nil {
 			return nil, err

@@ -28,7 +28,7 @@ const (
 // Kind describes the driver. The drivers of one Kind share one libusb context.
 func Kind() drivers.Kind {
 	libusb := newLibusb()
-	return drivers.Kind{Name: "usbhid", New: func(decode func(any) error, o drivers.Options) (drivers.Driver, error) {
+	return drivers.Kind{Name: "usbhid", UPS: true, New: func(decode func(any) error, o drivers.Options) (drivers.Driver, error) {
 		c := config{Transport: "auto", Poll: defaultPoll}
 		if err := decode(&c); err != nil {
 			return nil, err

@@ -1,0 +1,105 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v4"
+
+	"lastwatt/drivers"
+)
+
+// A Sensor is one entry of sensors: a driver of something that is no UPS.
+type Sensor struct {
+	Name, Driver string
+	// Decode is for drivers.Kind.New.
+	Decode func(into any) error
+}
+
+// sensorPart are the keys of a sensors entry that every driver has.
+type sensorPart struct {
+	Name   string `yaml:"name"`
+	Driver string `yaml:"driver"`
+}
+
+// sensors reads the list sensors.
+func (c *checker) sensors(list []yaml.Node) []Sensor {
+	var all []Sensor
+	for i := range list {
+		at := path("sensors", i)
+		var part sensorPart
+		decode, ok := c.entry(at, &list[i], &part, "want a section such as {name: fans, driver: gpio}")
+		if !ok {
+			continue
+		}
+		if part.Name == "" {
+			c.wrong(at, "no name: give it one, such as name: fans")
+		}
+		if slices.ContainsFunc(all, func(o Sensor) bool { return o.Name == part.Name }) {
+			c.wrong(append(at, "name"), "there are two sensors called %q", part.Name)
+		}
+		c.driver(at, part.Name, part.Driver, decode, func(k drivers.Kind) string {
+			if !k.Sensor {
+				return fmt.Sprintf("the driver %s reads UPSes only: list it under ups:", k.Name)
+			}
+			return ""
+		})
+		all = append(all, Sensor{Name: part.Name, Driver: part.Driver, Decode: decode})
+	}
+	return all
+}
+
+// entry reads those keys of a driver's section that part has, and returns how to
+// read the others, which are the driver's own.
+func (c *checker) entry(at []any, n *yaml.Node, part any, want string) (decode func(into any) error, ok bool) {
+	if n.Kind != yaml.MappingNode {
+		c.wrong(at, "%s", want)
+		return nil, false
+	}
+	shared, rest := *n, *n
+	shared.Content, rest.Content = nil, nil
+	known := keysOf(part)
+	for k := 0; k+1 < len(n.Content); k += 2 {
+		to := &rest
+		if slices.Contains(known, n.Content[k].Value) {
+			to = &shared
+		}
+		to.Content = append(to.Content, n.Content[k], n.Content[k+1])
+	}
+	before := len(c.problems)
+	c.take(shared.Load(part, yaml.WithKnownFields()), part)
+	return func(into any) error { return rest.Load(into, yaml.WithKnownFields()) }, len(c.problems) == before
+}
+
+// driver holds a section against its driver; unfit says why such a driver must not
+// stand there, or nothing.
+func (c *checker) driver(at []any, name, driver string, decode func(into any) error, unfit func(drivers.Kind) string) {
+	kind, err := drivers.Find(c.kinds, driver)
+	if err != nil {
+		c.wrong(append(at, "driver"), "%v", err)
+		return
+	}
+	if why := unfit(kind); why != "" {
+		c.wrong(append(at, "driver"), "%s", why)
+		return
+	}
+	section := fmt.Sprintf("%s[%d]", at...)
+	_, err = kind.New(func(into any) error {
+		before := len(c.problems)
+		c.take(decode(into), into)
+		for k := before; k < len(c.problems); k++ {
+			if c.problems[k].Key == "" {
+				c.problems[k].Key = section
+			}
+			if strings.HasPrefix(c.problems[k].Text, "unknown key") {
+				c.problems[k].Text += fmt.Sprintf("; the driver %s has %s", driver, strings.Join(keysOf(into), ", "))
+			}
+		}
+		return nil
+	}, drivers.Options{Name: name, Now: time.Now, After: time.After})
+	if err != nil {
+		c.wrong(at, "%v", err)
+	}
+}
