@@ -292,6 +292,14 @@ func (c *core) complete() bool {
 	return o.OK
 }
 
+// fed is whether the outlets feed anything, as far as is known. Where no node was
+// there that could be stopped they may be off since an earlier cut, and another one
+// would only take nodes that mains has just started.
+func (c *core) fed() bool {
+	_, host := c.host()
+	return host || slices.ContainsFunc(c.r.Nodes, func(n NodeRules) bool { return c.s.Outage.Runs[n.Name].State != Missed })
+}
+
 func down(s RunState) bool { return s == Halted || s == Parked || s == Missed }
 
 // overdue gives up on what the step still lacks, and says so.
@@ -376,7 +384,7 @@ func (c *core) next() {
 		o.Doing, o.Step = Nothing, ""
 		c.loadChanged()
 	case StepNodes:
-		if c.r.UPS.Cut {
+		if c.r.UPS.Cut && c.fed() {
 			c.enter(StepCut)
 			return
 		}
