@@ -2,7 +2,6 @@ package policy
 
 import (
 	"fmt"
-	"slices"
 	"time"
 )
 
@@ -20,7 +19,7 @@ func (c *core) commit() {
 func (c *core) committed() bool {
 	o := c.s.Outage
 	c.returned()
-	if c.stable() >= 0 && !o.Halts && o.CutAt == 0 && !c.cutAsked() {
+	if c.stable() >= 0 && !o.Halts && o.CutAt == 0 && !c.running(DoCut) {
 		if c.stable() < c.r.StableFor {
 			return false
 		}
@@ -28,10 +27,6 @@ func (c *core) committed() bool {
 		return true
 	}
 	return c.progress()
-}
-
-func (c *core) cutAsked() bool {
-	return slices.ContainsFunc(c.s.Outage.Pending, func(p Pending) bool { return p.Kind == DoCut })
 }
 
 // goDark begins the last thing: the UPS host parks. It is durable before the
@@ -67,14 +62,13 @@ func (c *core) dark() bool {
 		o.RetryAt = c.s.Now + cutRetry
 		return true
 	}
-	if c.s.Seen.UPS.Power != OnMains {
-		return false
-	}
-	if o.CutAt-c.s.Now > c.cutDelay()+time.Minute && c.stable() >= c.r.StableFor && len(o.Pending) == 0 && c.s.Now >= o.RetryAt {
-		// It waited for the battery: with mains back nothing is learned.
+	if c.waited() && o.CutAt-c.s.Now > c.cutDelay()+time.Minute && len(o.Pending) == 0 && c.s.Now >= o.RetryAt {
 		c.enter(StepCut)
 		o.RetryAt = c.s.Now + cutRetry
 		return true
+	}
+	if c.s.Seen.UPS.Power != OnMains {
+		return false
 	}
 	switch {
 	case o.CutAt == 0:
@@ -90,6 +84,15 @@ func (c *core) dark() bool {
 		return false
 	}
 	return true
+}
+
+// waited is whether a cut that waits for the battery has waited long enough: the
+// charge is where it was to be, or mains is back and nothing is learned any more.
+func (c *core) waited() bool {
+	if u := c.s.Seen.UPS; u.Power == OnBattery {
+		return u.Charge != nil && *u.Charge <= c.learnTo()
+	}
+	return c.stable() >= c.r.StableFor
 }
 
 // cutRetry is the pause between attempts to arm a cut that halted nodes wait for.

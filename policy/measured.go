@@ -68,11 +68,10 @@ func (c *core) drainTime() time.Duration {
 
 // stopTime is what it takes to bring a node down as it would be now.
 func (c *core) stopTime(n NodeRules) time.Duration {
-	t := c.s.Measured[n.Name]
 	if c.mode(n) == Halted {
-		return careful(t.Halt, c.r.Budgets.Halt)
+		return careful(c.s.Measured[n.Name].Halt, c.r.Budgets.Halt)
 	}
-	return careful(t.Park, c.r.Budgets.Park)
+	return c.parkTime(n.Name)
 }
 
 // nodesTime is what it takes to bring all nodes but the UPS's host down, at once.
@@ -104,6 +103,27 @@ func (c *core) bootTime() time.Duration {
 	return d
 }
 
+// parkTime is what parking the node takes. The host of the UPS cannot write down how
+// long its own park took, since its file systems are read-only then: a node whose
+// park was never measured is taken to need half as much again as the slowest halt
+// or park of the others, which do no less.
+func (c *core) parkTime(name string) time.Duration {
+	if own := c.s.Measured[name].Park; len(own) > 0 {
+		return careful(own, c.r.Budgets.Park)
+	}
+	slowest := time.Duration(0)
+	for _, n := range c.r.Nodes {
+		t := c.s.Measured[n.Name]
+		for _, d := range slices.Concat(t.Halt, t.Park) {
+			slowest = max(slowest, d)
+		}
+	}
+	if slowest == 0 {
+		return c.r.Budgets.Park
+	}
+	return min(slowest*3/2, c.r.Budgets.Park)
+}
+
 // lastTime is what it takes after the nodes are down: the cut, and the host.
 func (c *core) lastTime() time.Duration {
 	d := time.Duration(0)
@@ -111,7 +131,7 @@ func (c *core) lastTime() time.Duration {
 		d += careful(c.s.Measured[Rack].Cut, c.r.Budgets.Swarm)
 	}
 	if h, ok := c.host(); ok {
-		d += careful(c.s.Measured[h.Name].Park, c.r.Budgets.Park)
+		d += c.parkTime(h.Name)
 	}
 	return d
 }

@@ -112,7 +112,7 @@ func Predict(r Rules, s State) (Event, bool) {
 		case DoHalt:
 			at = s.Now // taken at once; the node is gone at the end of its time
 		case DoPark:
-			at = min(at, p.At+careful(s.Measured[p.Node].Park, r.Budgets.Park))
+			at = min(at, p.At+c.parkTime(p.Node))
 		case DoAwait:
 			at = min(at, o.DoingBegan+c.drainTime())
 		case DoCut:

@@ -94,7 +94,19 @@ func (c *core) ready() bool {
 		return *u.Charge >= c.r.RestoreCharge
 	}
 	full := *u.Charge >= 99 || min(since, c.s.Now-u.Still) >= stillFull
-	return full || TimeToEmpty(c.r, c.s).Left >= c.bootTime()+c.need()+c.r.Reserve
+	return full || TimeToEmpty(c.r, c.allUp()).Left >= c.bootTime()+c.need()+c.r.Reserve
+}
+
+// allUp is the state with every node at work: what the battery is to carry once
+// they are back. A slope that was measured at a lighter load says nothing of that.
+func (c *core) allUp() State {
+	s, o := c.s, *c.s.Outage
+	o.Runs = nil
+	s.Outage = &o
+	if o.Watts < Load(c.r, s).Watts {
+		o.PerPercent = 0
+	}
+	return s
 }
 
 // stillFull is after what time on mains a charge that does not rise is that of a
@@ -113,6 +125,9 @@ func (c *core) askRestoring() {
 			o.OK = true
 			return
 		}
+		if c.running(DoChange) {
+			return
+		}
 		var changes []Change
 		for _, b := range o.Before {
 			changes = append(changes, Change{ID: b.ID, Name: b.Name, Availability: b.Availability})
@@ -121,6 +136,9 @@ func (c *core) askRestoring() {
 	case StepVerify:
 		if c.s.Seen.Swarm.Absent || len(o.Before) == 0 {
 			o.OK = true
+			return
+		}
+		if c.running(DoVerify) {
 			return
 		}
 		c.emit(Effect{Kind: DoVerify, Reason: "the services are to run as before"})

@@ -172,6 +172,9 @@ type Outage struct {
 	// PerPercent is how long one percent of charge lasted, on battery in
 	// this outage; 0 is not measured yet.
 	PerPercent time.Duration `json:"per_percent,omitempty"`
+	// Grain is the least fall of the charge that was told, in percent: the
+	// gauge's step, where it has one; 0 is not known.
+	Grain float64 `json:"grain,omitempty"`
 	// Watts is the load at which Anchor was taken.
 	Watts float64 `json:"watts,omitempty"`
 	// End is what the charge was to be when the outlets went off.
@@ -339,7 +342,7 @@ func (s State) Durable() State {
 	s.Now = 0
 	s.Seen = Seen{}
 	if s.Outage != nil {
-		s.Outage.PerPercent = 0
+		s.Outage.PerPercent, s.Outage.Grain = 0, 0
 	}
 	return s
 }

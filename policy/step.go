@@ -142,7 +142,11 @@ func (c *core) turned(to Power, charge *float64) {
 	if o != nil && u.Power == OnBattery {
 		o.Battery += c.s.Now - max(u.Since, o.Began)
 		c.keepDischarge()
-		if charge != nil && to == OnMains {
+		switch {
+		case charge == nil || to != OnMains:
+		case c.outletsOff() && o.End != nil:
+			c.cameUp(*charge)
+		default:
 			c.proven(*charge, false)
 		}
 		o.First, o.Anchor, o.Recent = nil, nil, nil

@@ -71,15 +71,15 @@ func (c *core) progress() bool {
 	return false
 }
 
-// ask emits the effects that the step still lacks.
+// ask emits the effects that the step still lacks. What another step asked for may
+// still run beside it, such as the park of a node that started again.
 func (c *core) ask() {
 	o := c.s.Outage
-	if len(o.Pending) > 0 && !slices.Contains([]StepName{StepNodes, StepIdle, StepReturn}, o.Step) {
-		return
-	}
 	switch o.Step {
 	case StepSnapshot:
-		c.emit(Effect{Kind: DoSnapshot, Reason: "to know the Swarm as it is before anything is changed"})
+		if !c.running(DoSnapshot) {
+			c.emit(Effect{Kind: DoSnapshot, Reason: "to know the Swarm as it is before anything is changed"})
+		}
 	case StepPause:
 		c.change(c.inStage("active"), "pause", "so that nothing moves to a node that stops too")
 	case StepDrain:
@@ -91,16 +91,21 @@ func (c *core) ask() {
 	case StepNodes:
 		c.stopNodes()
 	case StepCut:
-		if !o.OK {
+		if !o.OK && !c.running(DoCut) {
 			c.emit(Effect{Kind: DoCut, Delay: c.cutDelay(), Reason: c.cutReason()})
 		}
 	case StepHost:
-		if h, ok := c.host(); ok && o.Runs[h.Name].State != Parked {
+		if h, ok := c.host(); ok && o.Runs[h.Name].State != Parked && !c.pending(h.Name) {
 			c.park(h, "it holds the UPS's cable, so it goes last")
 		}
 	default:
 		c.askRestoring()
 	}
+}
+
+// running is whether an effect of the kind was asked for and has not ended.
+func (c *core) running(kind EffectKind) bool {
+	return slices.ContainsFunc(c.s.Outage.Pending, func(p Pending) bool { return p.Kind == kind })
 }
 
 // inStage lists the Swarm's nodes that the stage is about and that have one of
@@ -122,6 +127,9 @@ func (c *core) inStage(availabilities ...string) []SwarmNode {
 // change notes how the nodes were, then changes them.
 func (c *core) change(nodes []SwarmNode, to, why string) {
 	o := c.s.Outage
+	if c.running(DoChange) {
+		return
+	}
 	if len(nodes) == 0 || !c.s.Seen.Swarm.Quorum {
 		o.OK = true // nothing to tell, or nobody who could be told
 		return
@@ -161,6 +169,9 @@ func (c *core) await() {
 	}
 	if len(ids) == 0 {
 		o.OK = true
+		return
+	}
+	if c.running(DoAwait) {
 		return
 	}
 	c.emit(Effect{Kind: DoAwait, Nodes: ids, Reason: "a node is stopped only after its services"})
@@ -207,18 +218,26 @@ func (c *core) park(n NodeRules, why string) {
 // takes it that they will not (invariant 6).
 const AfterCut = 120 * time.Second
 
-// cutDelay leaves the UPS host its time to park, in whole steps of the device.
-func (c *core) cutDelay() time.Duration {
+// shortDelay is the least delay of a cut that leaves the UPS host its time to park.
+func (c *core) shortDelay() time.Duration {
 	d := 15 * time.Second
-	if _, ok := c.host(); ok {
-		d = c.r.Budgets.Park + 15*time.Second
+	if h, ok := c.host(); ok && c.s.Outage.Runs[h.Name].State != Parked {
+		d += c.r.Budgets.Park
 	}
-	steps := func(d time.Duration) time.Duration {
-		if step := c.r.UPS.DelayStep; step > 0 {
-			d = (d + step - 1) / step * step
-		}
-		return d
+	return c.steps(d)
+}
+
+// steps rounds a delay up to the device's step.
+func (c *core) steps(d time.Duration) time.Duration {
+	if step := c.r.UPS.DelayStep; step > 0 {
+		d = (d + step - 1) / step * step
 	}
+	return d
+}
+
+// cutDelay is the delay of a cut that is armed now.
+func (c *core) cutDelay() time.Duration {
+	d := c.shortDelay()
 	if c.s.Seen.UPS.Power == OnMains && c.starting() {
 		d = max(d, c.bootTime()+c.r.Budgets.Park)
 	}
@@ -228,11 +247,11 @@ func (c *core) cutDelay() time.Duration {
 			later = min(later, alarm-c.r.UPS.DelayStep) // it would start just before
 		}
 	}
-	d = steps(max(d, later))
+	d = c.steps(max(d, later))
 	for _, run := range c.s.Outage.Runs {
 		alarm := run.Alarm - c.s.Now
 		if up := alarm + c.bootTime() + c.r.Budgets.Park; run.State == Halted && alarm > 0 && d >= alarm && d < up {
-			d = steps(up)
+			d = c.steps(up)
 		}
 	}
 	return d
@@ -250,6 +269,9 @@ func (c *core) cutReason() string {
 	}
 	if c.s.Seen.UPS.Power == OnMains {
 		return "mains is back: what was armed for later comes now"
+	}
+	if c.s.Phase == Dark && c.s.Outage.CutAt > c.s.Now {
+		return "it has shown how far this battery goes"
 	}
 	if c.learning() > 0 {
 		return "late, to see with all nodes down how far this battery goes; sooner if mains is back"
