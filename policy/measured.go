@@ -114,7 +114,10 @@ func (c *core) parkTime(name string) time.Duration {
 	slowest := time.Duration(0)
 	for _, n := range c.r.Nodes {
 		t := c.s.Measured[n.Name]
-		for _, d := range slices.Concat(t.Halt, t.Park) {
+		for _, d := range t.Halt {
+			slowest = max(slowest, d)
+		}
+		for _, d := range t.Park {
 			slowest = max(slowest, d)
 		}
 	}

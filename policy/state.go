@@ -306,6 +306,12 @@ func Initial() State {
 func (s State) Clone() State {
 	s.Seen.Nodes = cloneMap(s.Seen.Nodes)
 	s.Seen.Swarm.Nodes = slices.Clone(s.Seen.Swarm.Nodes)
+	return s.own()
+}
+
+// own is s with an outage of its own. The nodes and the Swarm that were seen, which
+// few events change, are still shared: who writes to them copies them first.
+func (s State) own() State {
 	if s.Outage != nil {
 		o := *s.Outage
 		o.Shed = slices.Clone(o.Shed) // what its pointers point to is never written to

@@ -14,7 +14,7 @@ import (
 // same results. The new state is to be durable before any of the effects begins
 // (see [State.Durable]).
 func Step(r Rules, s State, e Event) (State, []Effect) {
-	c := core{r: r, s: s.Clone(), before: s.Now}
+	c := core{r: r, s: s.own(), before: s.Now}
 	c.s.Now = max(c.s.Now, e.At)
 	c.apply(e.What)
 	// Each round is one change of phase or step; there are fewer of them in
@@ -78,6 +78,7 @@ func (c *core) decide() bool {
 func (c *core) started(w Started) {
 	rebooted := c.s.BootID != "" && w.BootID != c.s.BootID
 	c.s.BootID = w.BootID
+	c.s.Seen.Nodes = cloneMap(c.s.Seen.Nodes)
 	for name := range c.s.Seen.Nodes {
 		c.s.Seen.Nodes[name] = Node{Since: c.s.Now, BootID: c.s.Seen.Nodes[name].BootID}
 	}
@@ -182,7 +183,7 @@ func (c *core) node(w NodeSeen) {
 	if was.Connected != w.Connected || was.BootID != now.BootID || was.Since == 0 {
 		now.Since = c.s.Now
 	}
-	c.s.Seen.Nodes[w.Node] = now
+	c.see(w.Node, now)
 	if o := c.s.Outage; o != nil && o.Suspect != nil && w.Connected && was.BootID != "" && was.BootID != w.BootID && o.Runs[w.Node].State == Up && !c.nodeRules(w.Node).UPSHost {
 		c.proven(*o.Suspect, true)
 		o.Suspect = nil
@@ -198,7 +199,13 @@ func (c *core) drawn(w Drawn) {
 	}
 	n := c.s.Seen.Nodes[w.Node]
 	n.Drawn = &w
-	c.s.Seen.Nodes[w.Node] = n
+	c.see(w.Node, n)
+}
+
+// see notes what is seen of a node.
+func (c *core) see(name string, n Node) {
+	c.s.Seen.Nodes = cloneMap(c.s.Seen.Nodes)
+	c.s.Seen.Nodes[name] = n
 }
 
 func (c *core) operator(w Operator) {

@@ -152,6 +152,7 @@ func (c *core) changed() {
 		return
 	}
 	nodes := c.inStage("active", "pause")
+	c.s.Seen.Swarm.Nodes = slices.Clone(c.s.Seen.Swarm.Nodes)
 	for i, n := range c.s.Seen.Swarm.Nodes {
 		if slices.Contains(nodes, n) {
 			c.s.Seen.Swarm.Nodes[i].Availability = to
