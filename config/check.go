@@ -82,6 +82,7 @@ func (c *checker) build(f file) Config {
 	cfg.Nodes = c.nodes(f.Nodes)
 	cfg.UPS = c.upses(f.UPS, cfg.Nodes)
 	cfg.Sensors = c.sensors(f.Sensors)
+	c.wakers(cfg)
 	if len(c.problems) > 0 {
 		return cfg
 	}
@@ -134,7 +135,7 @@ func (c *checker) nodes(n yaml.Node) []Node {
 				c.wrong(path("nodes", name, "ups_host"), "only one node can have the UPS's cable: remove ups_host from the others")
 			}
 		}
-		nodes = append(nodes, Node{Name: name, Model: part.Model, Wake: part.Wake, UPSHost: part.UPSHost, Tier: part.Tier, DrawWatts: part.DrawWatts})
+		nodes = append(nodes, Node{Name: name, Model: part.Model, Wake: part.Wake, UPSHost: part.UPSHost, Tier: part.Tier, DrawWatts: part.DrawWatts, Waker: part.Waker, Meter: part.Meter})
 	}
 	return nodes
 }
@@ -190,7 +191,7 @@ func (c *checker) oneUPS(i int, n *yaml.Node) (UPS, bool) {
 		return ""
 	})
 	return UPS{Name: part.Name, Driver: part.Driver, Feeds: part.Feeds, Cut: part.Cut, CutsOnMains: part.CutsOnMains, CutOthers: part.CutOthers,
-		OtherLoads: part.OtherLoads, Watts: part.Watts, BatteryWh: part.BatteryWh, Decode: decode}, true
+		OtherLoads: part.OtherLoads, Watts: part.Watts, BatteryWh: part.BatteryWh, Meter: part.Meter, Decode: decode}, true
 }
 
 func (c *checker) policy(cfg *Config) {

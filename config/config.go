@@ -40,6 +40,7 @@ type UPS struct {
 	OtherLoads   []string
 	Watts        float64 // at 100 % load; 0 is not known
 	BatteryWh    float64 // what its battery gives when new; 0 is not known
+	Meter        string  // that measures all that its outlets feed; empty: none
 	// Decode fills a driver's own struct from the rest of the entry and
 	// refuses keys that the struct lacks.
 	Decode func(into any) error
@@ -51,6 +52,16 @@ type Node struct {
 	UPSHost           bool
 	Tier              int
 	DrawWatts         float64 // 0: the table's figure for the model
+	Waker             *Waker  // nil: none
+	Meter             string  // that measures its draw; empty: none
+}
+
+// Waker is nodes.NAME.waker: the relay or pin that starts the node.
+type Waker struct {
+	// Node has the output; empty is the controller's own machine.
+	Node   string `yaml:"node"`
+	Sensor string `yaml:"sensor"`
+	Output string `yaml:"output"`
 }
 
 // Policy is the section policy.
@@ -146,6 +157,7 @@ type upsPart struct {
 	OtherLoads  []string `yaml:"other_loads"`
 	Watts       float64  `yaml:"watts"`
 	BatteryWh   float64  `yaml:"battery_wh"`
+	Meter       string   `yaml:"meter"`
 }
 
 type nodePart struct {
@@ -154,6 +166,8 @@ type nodePart struct {
 	UPSHost   bool    `yaml:"ups_host"`
 	Tier      int     `yaml:"tier"`
 	DrawWatts float64 `yaml:"draw_watts"`
+	Waker     *Waker  `yaml:"waker"`
+	Meter     string  `yaml:"meter"`
 }
 
 // defaults is what a file that says nothing means.

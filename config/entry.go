@@ -51,6 +51,28 @@ func (c *checker) sensors(list []yaml.Node) []Sensor {
 	return all
 }
 
+// wakers holds each node's waker against what there is.
+func (c *checker) wakers(cfg Config) {
+	for _, n := range cfg.Nodes {
+		w, at := n.Waker, path("nodes", n.Name, "waker")
+		if w == nil {
+			continue
+		}
+		switch {
+		case n.Wake != "gpio" && n.Wake != "relay":
+			c.wrong(at, "a node with wake: %s has no waker: write wake: gpio or wake: relay, or remove it", n.Wake)
+		case w.Sensor == "" || w.Output == "":
+			c.wrong(at, "want the sensor and its output that start the node, such as {sensor: relays, output: %s}", n.Name)
+		case w.Node == n.Name:
+			c.wrong(append(at, "node"), "%s cannot start itself: name another node, or none for the controller's machine", n.Name)
+		case w.Node != "" && !slices.ContainsFunc(cfg.Nodes, func(o Node) bool { return o.Name == w.Node }):
+			c.wrong(append(at, "node"), "%q is no node of nodes: (left out, it is the controller's own machine)", w.Node)
+		case w.Node == "" && !slices.ContainsFunc(cfg.Sensors, func(s Sensor) bool { return s.Name == w.Sensor }):
+			c.wrong(append(at, "sensor"), "%q is no sensor of sensors: (with node: it is one of that node's own configuration)", w.Sensor)
+		}
+	}
+}
+
 // entry reads those keys of a driver's section that part has, and returns how to
 // read the others, which are the driver's own.
 func (c *checker) entry(at []any, n *yaml.Node, part any, want string) (decode func(into any) error, ok bool) {

@@ -74,7 +74,7 @@ func (c *Controller) eventsSince(n int) ([]rack.Event, int) {
 func (c *Controller) view() rack.Snapshot {
 	s := rack.Snapshot{
 		Site: c.c.Site, At: c.c.Wall(), Mode: c.mode(), Phase: string(c.state.Phase),
-		Fans: c.fans, Rails: c.rails, Last: c.last, UPS: []rack.UPS{}, Nodes: []rack.Node{}, Health: []rack.Problem{},
+		Fans: c.parts.fans, Rails: c.parts.rails, Meters: c.parts.meters, Witnesses: c.parts.witnesses, Last: c.last, UPS: []rack.UPS{}, Nodes: []rack.Node{}, Health: []rack.Problem{},
 	}
 	for _, u := range c.c.UPS {
 		v := *c.ups[u.Name]
@@ -216,10 +216,13 @@ func (c *Controller) health() []rack.Problem {
 		}
 	}
 	for _, name := range c.unwoken {
-		add("wake", "warning", "nothing in this version wakes "+name+" the way its wake says: it is left idle where it would be switched off", "none is needed; with wake: ups this warning goes away")
+		add("wake", "warning", "nothing is configured that wakes "+name+": it is left idle where it would be switched off", "name its relay or pin under nodes."+name+".waker, or write wake: ups")
 	}
 	if !c.state.Armed {
 		add("observe", "warning", "on observe: an outage would stop nothing", "when the plan looks right: lastwatt arm")
+	}
+	for _, t := range c.troubles {
+		add(t.kind, t.severity, t.text, t.remedy)
 	}
 	for _, p := range c.problems {
 		list = append(list, p)

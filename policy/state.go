@@ -100,6 +100,8 @@ type Node struct {
 	Parked    bool          `json:"parked,omitempty"`
 	// Drawn is the node's own measured draw in watts; nil is not known.
 	Drawn *Drawn `json:"drawn,omitempty"`
+	// Hot: a fan that should cool it stands still, and it is hot.
+	Hot bool `json:"hot,omitempty"`
 }
 
 // A Swarm is the newest snapshot of the Swarm.

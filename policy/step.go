@@ -55,6 +55,10 @@ func (c *core) apply(w What) {
 		c.operator(w)
 	case Drawn:
 		c.drawn(w)
+	case Heat:
+		n := c.s.Seen.Nodes[w.Node]
+		n.Hot = w.Hot
+		c.see(w.Node, n)
 	}
 }
 
@@ -176,7 +180,7 @@ func (c *core) contact(w Contact) {
 
 func (c *core) node(w NodeSeen) {
 	was := c.s.Seen.Nodes[w.Node]
-	now := Node{Connected: w.Connected, Since: was.Since, BootID: was.BootID, Parked: was.Parked && w.Connected, Drawn: was.Drawn}
+	now := Node{Connected: w.Connected, Since: was.Since, BootID: was.BootID, Parked: was.Parked && w.Connected, Drawn: was.Drawn, Hot: was.Hot && w.Connected}
 	if w.Connected {
 		now.BootID, now.Parked = w.BootID, w.Parked
 	}

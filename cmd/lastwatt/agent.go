@@ -32,6 +32,17 @@ func agentCommand(ctx context.Context, e env, args []string) int {
 	board := agent.Board{Root: "/", Clock: clk}
 	c := agent.Config{Node: cfg.Node, BootID: clock.BootID(), Model: board.Model(), Clock: clk, Log: log, Sensors: []drivers.Driver{board},
 		Machine: agent.System{HaltCommands: cfg.Commands.Halt, ParkCommands: cfg.Commands.Park, RebootCommands: cfg.Commands.Reboot, TimerCommands: cfg.Commands.Timer}.Or(agent.DefaultSystem())}
+	c.Outputs = map[string]drivers.Switcher{}
+	for _, s := range cfg.Sensors {
+		d, err := openSensor(s, clk, log)
+		if err != nil {
+			return fail(e, exitConfig, err)
+		}
+		c.Sensors = append(c.Sensors, d)
+		if out, ok := d.(drivers.Switcher); ok {
+			c.Outputs[s.Name] = out
+		}
+	}
 	if cfg.Docker != "none" {
 		if c.Engine, err = swarm.NewDocker(cfg.Docker, clk); err != nil {
 			return fail(e, exitConfig, err)
