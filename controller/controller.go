@@ -107,8 +107,8 @@ type Controller struct {
 	ups      map[string]*rack.UPS
 	upsAt    map[string]time.Time
 	nodes    map[string]*rack.Node
-	unwoken  []string // nodes whose wake method nothing here drives
-	parts    parts    // of the rack
+	unwoken  []string          // nodes whose wake method nothing here drives
+	parts    map[string]*parts // by node; of the rack under ""
 	troubles map[string]trouble
 	disputed map[string]time.Duration // since when a witness and the UPS disagree
 	swarm    swarm.Snapshot
@@ -146,7 +146,7 @@ func New(c Config) *Controller {
 	ctl := &Controller{
 		c: c, in: make(chan any, 64), ended: make(chan struct{}),
 		ups: map[string]*rack.UPS{}, upsAt: map[string]time.Time{}, nodes: map[string]*rack.Node{},
-		problems: map[string]rack.Problem{}, troubles: map[string]trouble{}, disputed: map[string]time.Duration{}, cancels: map[string]context.CancelFunc{}, subs: map[chan struct{}]bool{},
+		problems: map[string]rack.Problem{}, troubles: map[string]trouble{}, parts: map[string]*parts{"": {}}, disputed: map[string]time.Duration{}, cancels: map[string]context.CancelFunc{}, subs: map[chan struct{}]bool{},
 	}
 	for _, u := range c.UPS {
 		ctl.ups[u.Name] = &rack.UPS{Name: u.Name, Driver: u.Kind, Feeds: u.Feeds}
@@ -162,6 +162,7 @@ func New(c Config) *Controller {
 		if !has && (n.Wake == "gpio" || n.Wake == "relay") {
 			ctl.unwoken = append(ctl.unwoken, n.Name)
 		}
+		ctl.parts[n.Name] = &parts{}
 		ctl.nodes[n.Name] = &rack.Node{Name: n.Name, Model: c.Models[n.Name], Tier: n.Tier, Wake: n.Wake, UPSHost: n.UPSHost, State: "unknown"}
 	}
 	return ctl

@@ -10,12 +10,58 @@ import (
 	"lastwatt/rack"
 )
 
-// parts are the rack's own.
+// parts are those of a node, or of the rack, as they were last told.
 type parts struct {
 	fans      []drivers.Fan
 	rails     []drivers.Rail
 	meters    []drivers.Meter
 	witnesses []drivers.Witness
+	at        map[string]time.Duration // when, by kind and name
+}
+
+// oldFrom is from what age on a part that is not told of any more is not known.
+const oldFrom = 2 * time.Minute
+
+// aged is the parts of a node as they are shown: of what was not told for long only
+// the name is known.
+func (c *Controller) aged(node string) parts {
+	p := c.parts[node]
+	old := func(kind, name string) bool { return c.now()-p.at[kind+name] >= oldFrom }
+	var s parts
+	for _, f := range p.fans {
+		if old("fan", f.Name) {
+			f = drivers.Fan{Name: f.Name, State: drivers.FanUnknown}
+		}
+		s.fans = append(s.fans, f)
+	}
+	for _, r := range p.rails {
+		if old("rail", r.Name) {
+			r = drivers.Rail{Name: r.Name}
+		}
+		s.rails = append(s.rails, r)
+	}
+	for _, m := range p.meters {
+		if old("meter", m.Name) {
+			m = drivers.Meter{Name: m.Name}
+		}
+		s.meters = append(s.meters, m)
+	}
+	for _, w := range p.witnesses {
+		if old("witness", w.Name) {
+			w.Mains = nil
+		}
+		s.witnesses = append(s.witnesses, w)
+	}
+	return s
+}
+
+// take puts v in the place of what has its name, and notes when.
+func take[T any](p *parts, list *[]T, kind string, v T, name func(T) string, now time.Duration) {
+	if p.at == nil {
+		p.at = map[string]time.Duration{}
+	}
+	p.at[kind+name(v)] = now
+	*list = replace(*list, v, name)
 }
 
 // A trouble is something wrong with a part. It is told when it begins, is a health
@@ -37,7 +83,7 @@ const hotFrom = drivers.Celsius(80)
 // takePart takes what a sensor says of a part of a node or, with node empty, of the
 // rack.
 func (c *Controller) takePart(ctx context.Context, node, source string, fact drivers.Fact) {
-	n := c.nodes[node]
+	n, p, now := c.nodes[node], c.parts[node], c.now()
 	switch f := fact.(type) {
 	case drivers.Node:
 		if n == nil {
@@ -49,31 +95,16 @@ func (c *Controller) takePart(ctx context.Context, node, source string, fact dri
 		}
 		c.judgeNode(ctx, n)
 	case drivers.Fan:
-		list := &c.parts.fans
-		if n != nil {
-			list = &n.Fans
-		}
-		*list = replace(*list, f, func(o drivers.Fan) string { return o.Name })
+		take(p, &p.fans, "fan", f, func(o drivers.Fan) string { return o.Name }, now)
 		c.judge(fanTrouble(node, f))
-		if n != nil {
-			c.judgeNode(ctx, n)
-		}
 	case drivers.Rail:
-		list := &c.parts.rails
-		if n != nil {
-			list = &n.Rails
-		}
-		*list = replace(*list, f, func(o drivers.Rail) string { return o.Name })
+		take(p, &p.rails, "rail", f, func(o drivers.Rail) string { return o.Name }, now)
 		c.judge(railTrouble(node, f))
 	case drivers.Meter:
-		list := &c.parts.meters
-		if n != nil {
-			list = &n.Meters
-		}
-		*list = replace(*list, f, func(o drivers.Meter) string { return o.Name })
+		take(p, &p.meters, "meter", f, func(o drivers.Meter) string { return o.Name }, now)
 		c.drawn(ctx, source, f)
 	case drivers.Witness:
-		c.parts.witnesses = replace(c.parts.witnesses, f, func(o drivers.Witness) string { return o.Name })
+		take(p, &p.witnesses, "witness", f, func(o drivers.Witness) string { return o.Name }, now)
 		c.witness(f)
 	}
 }
@@ -128,8 +159,8 @@ func (c *Controller) judgeNode(ctx context.Context, n *rack.Node) {
 	c.judge("under-voltage "+n.Name, trouble{kind: rack.UnderVoltage, severity: "warning", node: n.Name, text: n.Name + " is short of voltage, by its firmware",
 		remedy: "use a supply and a cable that hold 5 V under load"}, f.UnderVoltage != nil && *f.UnderVoltage)
 	stalled := ""
-	for _, fans := range [][]drivers.Fan{c.parts.fans, n.Fans} {
-		for _, fan := range fans {
+	for _, whose := range []string{"", n.Name} {
+		for _, fan := range c.parts[whose].fans {
 			if fan.State == drivers.FanStalled {
 				stalled = fan.Name
 			}

@@ -74,8 +74,10 @@ func (c *Controller) eventsSince(n int) ([]rack.Event, int) {
 func (c *Controller) view() rack.Snapshot {
 	s := rack.Snapshot{
 		Site: c.c.Site, At: c.c.Wall(), Mode: c.mode(), Phase: string(c.state.Phase),
-		Fans: c.parts.fans, Rails: c.parts.rails, Meters: c.parts.meters, Witnesses: c.parts.witnesses, Last: c.last, UPS: []rack.UPS{}, Nodes: []rack.Node{}, Health: []rack.Problem{},
+		Last: c.last, UPS: []rack.UPS{}, Nodes: []rack.Node{}, Health: []rack.Problem{},
 	}
+	p := c.aged("")
+	s.Fans, s.Rails, s.Meters, s.Witnesses = p.fans, p.rails, p.meters, p.witnesses
 	for _, u := range c.c.UPS {
 		v := *c.ups[u.Name]
 		if v.Known {
@@ -96,6 +98,8 @@ func (c *Controller) view() rack.Snapshot {
 
 func (c *Controller) node(r policy.NodeRules) rack.Node {
 	n := *c.nodes[r.Name]
+	p := c.aged(r.Name)
+	n.Fans, n.Rails, n.Meters = p.fans, p.rails, p.meters
 	n.State = "unknown"
 	if n.Connected {
 		n.State = "up"
