@@ -49,7 +49,7 @@ func (b *bell) SetAlarm(after time.Duration) error {
 	return b.err
 }
 
-func order(t *testing.T, verb link.Verb, args any) link.Order {
+func asked(t *testing.T, verb link.Verb, args any) link.Order {
 	data, err := json.Marshal(args)
 	if err != nil {
 		t.Fatal(err)
@@ -75,7 +75,7 @@ func TestANodeThatItsClockIsToStartIsHaltedOnlyWithTheAlarmSet(t *testing.T) {
 				if c.alarm != nil {
 					a.c.Alarm = c.alarm
 				}
-				_, err := a.do(context.Background(), order(t, link.HaltNode, c.args))
+				_, err := a.do(context.Background(), asked(t, link.HaltNode, c.args))
 				if said := fmt.Sprint(err); said != c.want && !(err == nil && c.want == "") {
 					t.Errorf("it said %q, want %q", said, c.want)
 				}
@@ -109,7 +109,7 @@ func TestAnAgentSwitchesItsOutputs(t *testing.T) {
 			bubble(t, func(t *testing.T, a *Agent, _ *computer) {
 				r := &relays{welded: c.welded}
 				a.c.Outputs = map[string]drivers.Switcher{"pins": r}
-				_, err := a.do(context.Background(), order(t, c.verb, c.args))
+				_, err := a.do(context.Background(), asked(t, c.verb, c.args))
 				if got := strings.Join(r.told, ", "); got != c.told {
 					t.Errorf("the outputs were told %q, want %q", got, c.told)
 				}
