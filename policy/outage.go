@@ -81,6 +81,10 @@ func (c *core) abortable() bool {
 	return c.progress()
 }
 
+// lowGrace is how long the low-battery flag has to stay: some set it for one
+// reading when mains goes.
+const lowGrace = 10 * time.Second
+
 // fires says why stage i begins now, or nothing.
 func (c *core) fires(i int) string {
 	st, u := c.r.Stages[i], c.s.Seen.UPS
@@ -93,7 +97,7 @@ func (c *core) fires(i int) string {
 		if left.Left <= need {
 			return fmt.Sprintf("the last moment: %s left (%s), %s needed with the reserve", Short(left.Left), left.Method, Short(need))
 		}
-		if u.Low && !left.Credible {
+		if u.Low && c.s.Now >= u.LowSince+lowGrace && !left.Credible {
 			return "the UPS says that its battery is low, and nothing better is known"
 		}
 		if c.s.Outage.Aborted {

@@ -68,12 +68,17 @@ type UPS struct {
 	Power Power         `json:"power"`
 	Since time.Duration `json:"since"` // when Power became so
 	At    time.Duration `json:"at"`    // of the newest reading
-	// Contact is whether the UPS answers.
+	// Contact is whether the UPS answers, Gone since when it does not, and
+	// Missed whether that was told.
 	Contact bool           `json:"contact"`
+	Gone    time.Duration  `json:"gone,omitempty"`
+	Missed  bool           `json:"missed,omitempty"`
 	Charge  *float64       `json:"charge,omitempty"` // percent
 	Runtime *time.Duration `json:"runtime,omitempty"`
 	Load    *float64       `json:"load,omitempty"` // percent
-	Low     bool           `json:"low,omitempty"`
+	// Low is the UPS's low-battery flag, and LowSince since when it is set.
+	Low      bool          `json:"low,omitempty"`
+	LowSince time.Duration `json:"low_since,omitempty"`
 	// Still is since when the charge has been what it is.
 	Still time.Duration `json:"still,omitempty"`
 	// DoubtCharge and DoubtRuntime are figures that jumped: they count once
