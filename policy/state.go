@@ -169,10 +169,16 @@ type Outage struct {
 	Before []Before `json:"before,omitempty"`
 	// Runs is what was done to each node.
 	Runs map[string]Run `json:"runs,omitempty"`
+	// Away names the nodes that were long gone when the outage began, and
+	// have not been seen since: nobody waits for them.
+	Away []string `json:"away,omitempty"`
+	// KeepsOn: the outlets came on again while mains is away, so that cutting
+	// them is of no use.
+	KeepsOn bool `json:"keeps_on,omitempty"`
 	// Committed: a node was ordered to halt or park for good.
 	Committed bool `json:"committed,omitempty"`
-	// Halts: a node was ordered to halt that only a power cycle wakes, so
-	// the outlets have to cycle even when mains is back.
+	// Halts: a node was ordered to halt that only a power cycle wakes, and
+	// no cut was armed since: the outlets have to cycle even when mains is back.
 	Halts bool `json:"halts,omitempty"`
 	// PerPercent is how long one percent of charge lasted, on battery in
 	// this outage; 0 is not measured yet.
@@ -257,6 +263,8 @@ type Before struct {
 	ID           string `json:"id"`
 	Name         string `json:"name"`
 	Availability string `json:"availability"`
+	// Down is whether it was not ready then.
+	Down bool `json:"down,omitempty"`
 }
 
 // A Run is what an outage did to one node.
@@ -316,6 +324,7 @@ func (s State) Clone() State {
 		o.Pending = slices.Clone(o.Pending)
 		o.Before = slices.Clone(o.Before)
 		o.Unclean = slices.Clone(o.Unclean)
+		o.Away = slices.Clone(o.Away)
 		o.Short = slices.Clone(o.Short)
 		s.Outage = &o
 	}

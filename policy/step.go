@@ -79,6 +79,9 @@ func (c *core) decide() bool {
 func (c *core) started(w Started) {
 	rebooted := c.s.BootID != "" && w.BootID != c.s.BootID
 	c.s.BootID = w.BootID
+	for _, n := range c.r.Nodes {
+		c.s.Seen.Nodes[n.Name] = Node{BootID: c.s.Seen.Nodes[n.Name].BootID}
+	}
 	for name := range c.s.Seen.Nodes {
 		c.s.Seen.Nodes[name] = Node{Since: c.s.Now, BootID: c.s.Seen.Nodes[name].BootID}
 	}
@@ -211,6 +214,9 @@ func (c *core) node(w NodeSeen) {
 		now.Since = c.s.Now
 	}
 	c.s.Seen.Nodes[w.Node] = now
+	if o := c.s.Outage; o != nil && w.Connected {
+		o.Away = slices.DeleteFunc(o.Away, func(n string) bool { return n == w.Node })
+	}
 	if o := c.s.Outage; o != nil && o.Suspect != nil && w.Connected && was.BootID != "" && was.BootID != w.BootID && o.Runs[w.Node].State == Up && !c.nodeRules(w.Node).UPSHost {
 		c.proven(*o.Suspect, true)
 		o.Suspect = nil
