@@ -47,7 +47,7 @@ func (w *world) settled() {
 		w.fault("the phase is still %s", w.state.Phase)
 	}
 	for name, m := range w.nodes {
-		if !m.on || m.parked {
+		if (!m.on || m.parked) && !m.dead {
 			w.fault("invariant 6: %s is dark (on %v, parked %v)", name, m.on, m.parked)
 		}
 	}
