@@ -41,6 +41,10 @@ func (w *world) do(e Effect) {
 			w.answer(boot, Result{ID: e.ID, Outcome: Failed, Text: e.Node + " is not connected"})
 			return
 		}
+		if (e.Kind == DoChange || e.Kind == DoSnapshot || e.Kind == DoAwait) && !w.quorum() {
+			w.answer(boot, Result{ID: e.ID, Outcome: Failed, Text: "the Swarm has no leader"})
+			return
+		}
 		if w.unit.minutes && e.Kind == DoCut {
 			e.Delay = e.Delay.Truncate(time.Minute)
 		}
@@ -124,7 +128,9 @@ func (w *world) halt(e Effect) {
 		if !m.on || m.boot != boot {
 			return
 		}
+		had := w.quorum()
 		m.on = false
+		w.quorumKept(had)
 		w.send(NodeSeen{Node: e.Node})
 		if e.Delay == 0 {
 			return

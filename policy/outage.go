@@ -179,6 +179,9 @@ func (c *core) unsafe(i int) string {
 	if i == len(c.r.Stages)-1 || c.s.Seen.Swarm.Absent || !c.s.Seen.Swarm.Known {
 		return ""
 	}
+	if !c.s.Seen.Swarm.Quorum {
+		return "the Swarm has no quorum, so what runs there could not move"
+	}
 	st := c.r.Stages[i]
 	stay, managers, reachable := 0, 0, 0
 	off := st.By == "halt" && st.StayOff // others that the quorum needs are left idle

@@ -314,7 +314,15 @@ func (w *world) sendNodes() {
 }
 
 func (w *world) sendSwarm() {
-	s := Swarm{Known: true}
+	s := Swarm{Known: true, Quorum: w.quorum()}
+	if s.Quorum {
+		s.Nodes = slices.Clone(w.swarm)
+	}
+	w.send(SwarmSeen{s})
+}
+
+// quorum is whether most of the managers are there; it sees which nodes are.
+func (w *world) quorum() bool {
 	managers, ready := 0, 0
 	for i := range w.swarm {
 		m := w.nodes[w.swarm[i].Name]
@@ -326,10 +334,7 @@ func (w *world) sendSwarm() {
 			}
 		}
 	}
-	if s.Quorum = ready > managers/2; s.Quorum {
-		s.Nodes = slices.Clone(w.swarm)
-	}
-	w.send(SwarmSeen{s})
+	return ready > managers/2
 }
 
 func (w *world) send(what What) {
