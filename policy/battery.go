@@ -125,7 +125,7 @@ func (c *core) goesDark() {
 		return
 	}
 	e := End{Dark: *u.Charge, Expect: *u.Charge}
-	if per := c.darkPerPercent(); per > 0 && o.CutAt > c.s.Now {
+	if per := c.percentAt(c.darkWatts()); per > 0 && o.CutAt > c.s.Now {
 		e.For = o.CutAt - c.s.Now
 		e.Expect = max(0, e.Dark-float64(e.For)/float64(per))
 		if c.learning() > 0 {
@@ -159,10 +159,10 @@ func (c *core) cameUp(charge float64) {
 	}
 }
 
-// darkPerPercent is how long a percent lasts once all is down, by the tables; 0 is
-// not known.
-func (c *core) darkPerPercent() time.Duration {
-	o, watts := c.s.Outage, c.darkWatts()
+// percentAt is how long a percent of charge lasts at a load, by what was seen and
+// the tables; 0 is not known.
+func (c *core) percentAt(watts float64) time.Duration {
+	o := c.s.Outage
 	if o.PerPercent > 0 && o.Watts > 0 {
 		return time.Duration(float64(o.PerPercent) * (o.Watts + inverterWatts) / (watts + inverterWatts))
 	}
@@ -210,18 +210,23 @@ func (c *core) learning() time.Duration {
 		return 0 // stopped before the last moment: somebody wants what is left
 	}
 	points := *u.Charge - c.learnTo()
-	return min(time.Duration(patience*points*float64(c.darkPerPercent())), c.r.ParkLongest)
+	return min(time.Duration(patience*points*float64(c.percentAt(c.darkWatts()))), c.r.ParkLongest)
 }
 
 // learnTo is the charge down to which the battery is proven: what a gauge with such
-// steps tells last before it may tell none, and what a cut that is then armed still
-// takes.
+// steps tells last before it may tell none, beside what a cut that is then armed
+// still takes, and beside one more start and stop, since nodes start with mains and
+// it may go again at once.
 func (c *core) learnTo() float64 {
-	least := max(learnTo, c.s.Outage.Grain)
-	if per := c.darkPerPercent(); per > 0 {
-		least = max(least, nothing+float64(c.shortDelay())/float64(per))
+	all := core{r: c.r, s: c.allUp()}
+	points := func(d time.Duration, watts float64) float64 {
+		if per := c.percentAt(watts); per > 0 {
+			return float64(d) / float64(per)
+		}
+		return 0
 	}
-	return least
+	again := points(all.bootTime()+all.need(), Load(c.r, all.s).Watts)
+	return max(learnTo, again, c.s.Outage.Grain, nothing+points(c.shortDelay(), c.darkWatts()))
 }
 
 // outletsOff is whether a cut was armed and its time is over: the battery feeds

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -9,9 +10,22 @@ import (
 func (c *core) commit() {
 	o := c.s.Outage
 	o.Committed, c.s.Phase = true, Committed
+	if o.KeepsOn = c.keepsOn(); o.KeepsOn {
+		c.tell("health", "warning", "", "The outlets came on again while mains is away: they are not switched off any more, and the nodes park until mains is back or the battery is empty.")
+	}
 	left := TimeToEmpty(c.r, c.s)
 	c.tell("committed", "critical", "", fmt.Sprintf("Committed: the nodes are being stopped now, with %s of battery left (%s).", Short(left.Left), left.Method))
 	c.enter(StepNodes)
+}
+
+// keepsOn is whether the outlets came on after a cut while mains is away, and no
+// node is off that only another power cycle would wake.
+func (c *core) keepsOn() bool {
+	o := c.s.Outage
+	return o.Early && o.Cut && !slices.ContainsFunc(c.r.Nodes, func(n NodeRules) bool {
+		run, seen := o.Runs[n.Name], c.s.Seen.Nodes[n.Name]
+		return (run.State == Halted || run.State == Halting) && (!seen.Connected || seen.BootID == run.BootID)
+	})
 }
 
 // committed goes on with what was begun. Mains undoes it only while no node was

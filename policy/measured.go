@@ -85,10 +85,14 @@ func (c *core) nodesTime() time.Duration {
 	return d
 }
 
-// isOff is whether the node was shed for good, so that the stop has nothing to do.
+// isOff is whether the node was shed for good or long gone, so that the stop has
+// nothing to do.
 func (c *core) isOff(name string) bool {
 	if c.s.Outage == nil {
 		return false
+	}
+	if c.away(name) {
+		return true
 	}
 	run, seen := c.s.Outage.Runs[name], c.s.Seen.Nodes[name]
 	return run.State == Halted && !(seen.Connected && seen.BootID != run.BootID)
@@ -130,7 +134,7 @@ func (c *core) parkTime(name string) time.Duration {
 // lastTime is what it takes after the nodes are down: the cut, and the host.
 func (c *core) lastTime() time.Duration {
 	d := time.Duration(0)
-	if c.r.UPS.Cut {
+	if c.cuts() {
 		d += careful(c.s.Measured[Rack].Cut, c.r.Budgets.Swarm)
 	}
 	if h, ok := c.host(); ok {

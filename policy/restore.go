@@ -70,7 +70,13 @@ func (c *core) again() {
 			o.Runs[name] = Run{State: Booting, BootID: run.BootID, At: c.s.Now}
 		}
 	}
-	o.Stages, o.Doing, o.Step, o.Committed, o.Halts, o.CutAt, o.End = map[int]string{}, Nothing, "", false, false, 0, nil
+	if o.Halts { // what is off still waits for a power cycle
+		o.Halts = slices.ContainsFunc(c.r.Nodes, func(n NodeRules) bool {
+			s := o.Runs[n.Name].State
+			return s == Halted || s == Halting || s == Asked
+		})
+	}
+	o.Stages, o.Doing, o.Step, o.Committed, o.CutAt, o.End = map[int]string{}, Nothing, "", false, 0, nil
 	o.Base = c.s.OnBatteryFor()
 	c.s.Phase = Riding
 	if o.Early {
@@ -247,7 +253,7 @@ func (c *core) missing() []string {
 	var names []string
 	for _, n := range c.r.Nodes {
 		run, seen := o.Runs[n.Name], c.s.Seen.Nodes[n.Name]
-		if run.State == Up || run.State == Idle || c.staysOff(n.Name) || c.stayed(n.Name) || c.sleeps(n.Name) {
+		if run.State == Up || run.State == Idle || c.staysOff(n.Name) || c.stayed(n.Name) || c.sleeps(n.Name) || c.away(n.Name) {
 			continue
 		}
 		if !seen.Connected || seen.Parked || seen.BootID == run.BootID {
@@ -275,7 +281,7 @@ func (c *core) swarmReady() bool {
 		return false
 	}
 	for _, b := range o.Before {
-		if c.staysOff(b.Name) || c.sleeps(b.Name) {
+		if c.staysOff(b.Name) || c.sleeps(b.Name) || b.Down {
 			continue
 		}
 		if !slices.ContainsFunc(w.Nodes, func(n SwarmNode) bool { return n.ID == b.ID && n.Ready }) {
@@ -297,7 +303,11 @@ func (c *core) late() {
 		c.tell("restore_incomplete", "critical", "", "The Swarm's nodes cannot be set back yet"+because(o.Why)+"; trying on.")
 		return
 	case StepReturn:
-		if missing := c.missing(); o.Halts && !o.Cut && c.r.UPS.Cut && len(missing) > 0 {
+		if missing := c.missing(); o.Halts && c.cuts() && len(missing) > 0 {
+			if c.s.Seen.UPS.Power == Unknown { // not a reason to switch anything off
+				o.Deadline = c.s.Now + c.r.Budgets.Boot
+				return
+			}
 			c.cycle(missing)
 			return
 		}
@@ -325,7 +335,7 @@ func (c *core) cycle(missing []string) {
 		}
 	}
 	c.tell("committed", "critical", "", strings.Join(missing, ", ")+" did not start again and the outlets were never off: everything parks for a power cycle.")
-	c.s.Phase, o.Doing, o.DoingBegan = Committed, Stop, c.s.Now
+	c.s.Phase, o.Committed, o.Doing, o.DoingBegan = Committed, true, Stop, c.s.Now
 	c.enter(StepNodes)
 }
 
@@ -352,6 +362,20 @@ func (c *core) nextRestoring() {
 	}
 }
 
+// allBut is everything but what was shed for good.
+func (c *core) allBut() string {
+	var off []string
+	for _, n := range c.r.Nodes {
+		if c.staysOff(n.Name) && !c.s.Seen.Nodes[n.Name].Connected {
+			off = append(off, n.Name)
+		}
+	}
+	if len(off) == 0 {
+		return "everything"
+	}
+	return "everything but " + list(off) + ", which its stage keeps off,"
+}
+
 // restored ends the outage; an aborted one whose mains is still away goes on.
 func (c *core) restored() {
 	o := c.s.Outage
@@ -361,7 +385,7 @@ func (c *core) restored() {
 	} else if c.s.Seen.UPS.Power == OnBattery {
 		c.tell("undone", "info", "", "Everything runs as before the abort; still on battery.")
 	} else {
-		c.tell("restored", "info", "", "Mains is back and everything runs as before: "+took+".")
+		c.tell("restored", "info", "", "Mains is back and "+c.allBut()+" runs as before: "+took+".")
 	}
 	if c.s.Seen.UPS.Power == OnBattery {
 		o.Before, o.Runs, o.Short, o.Shed = nil, map[string]Run{}, nil, nil

@@ -15,7 +15,7 @@ func (c *core) spare() []NodeRules {
 	var can []NodeRules
 	stay := 0
 	for _, n := range c.r.Nodes {
-		if c.s.Outage.Runs[n.Name].State != Up || !c.serves(n.Name) {
+		if c.s.Outage.Runs[n.Name].State != Up || !c.serves(n.Name) || c.away(n.Name) {
 			continue
 		}
 		stay++

@@ -68,12 +68,17 @@ type UPS struct {
 	Power Power         `json:"power"`
 	Since time.Duration `json:"since"` // when Power became so
 	At    time.Duration `json:"at"`    // of the newest reading
-	// Contact is whether the UPS answers.
+	// Contact is whether the UPS answers, Gone since when it does not, and
+	// Missed whether that was told.
 	Contact bool           `json:"contact"`
+	Gone    time.Duration  `json:"gone,omitempty"`
+	Missed  bool           `json:"missed,omitempty"`
 	Charge  *float64       `json:"charge,omitempty"` // percent
 	Runtime *time.Duration `json:"runtime,omitempty"`
 	Load    *float64       `json:"load,omitempty"` // percent
-	Low     bool           `json:"low,omitempty"`
+	// Low is the UPS's low-battery flag, and LowSince since when it is set.
+	Low      bool          `json:"low,omitempty"`
+	LowSince time.Duration `json:"low_since,omitempty"`
 	// Still is since when the charge has been what it is.
 	Still time.Duration `json:"still,omitempty"`
 	// DoubtCharge and DoubtRuntime are figures that jumped: they count once
@@ -166,10 +171,16 @@ type Outage struct {
 	Before []Before `json:"before,omitempty"`
 	// Runs is what was done to each node.
 	Runs map[string]Run `json:"runs,omitempty"`
+	// Away names the nodes that were long gone when the outage began, and
+	// have not been seen since: nobody waits for them.
+	Away []string `json:"away,omitempty"`
+	// KeepsOn: the outlets came on again while mains is away, so that cutting
+	// them is of no use.
+	KeepsOn bool `json:"keeps_on,omitempty"`
 	// Committed: a node was ordered to halt or park for good.
 	Committed bool `json:"committed,omitempty"`
-	// Halts: a node was ordered to halt that only a power cycle wakes, so
-	// the outlets have to cycle even when mains is back.
+	// Halts: a node was ordered to halt that only a power cycle wakes, and
+	// no cut was armed since: the outlets have to cycle even when mains is back.
 	Halts bool `json:"halts,omitempty"`
 	// PerPercent is how long one percent of charge lasted, on battery in
 	// this outage; 0 is not measured yet.
@@ -257,6 +268,8 @@ type Before struct {
 	ID           string `json:"id"`
 	Name         string `json:"name"`
 	Availability string `json:"availability"`
+	// Down is whether it was not ready then.
+	Down bool `json:"down,omitempty"`
 }
 
 // A Run is what an outage did to one node.
@@ -322,6 +335,7 @@ func (s State) own() State {
 		o.Pending = slices.Clone(o.Pending)
 		o.Before = slices.Clone(o.Before)
 		o.Unclean = slices.Clone(o.Unclean)
+		o.Away = slices.Clone(o.Away)
 		o.Short = slices.Clone(o.Short)
 		s.Outage = &o
 	}

@@ -137,7 +137,7 @@ func (c *core) change(nodes []SwarmNode, to, why string) {
 	var changes []Change
 	for _, n := range nodes {
 		if !slices.ContainsFunc(o.Before, func(b Before) bool { return b.ID == n.ID }) {
-			o.Before = append(o.Before, Before{ID: n.ID, Name: n.Name, Availability: n.Availability})
+			o.Before = append(o.Before, Before{ID: n.ID, Name: n.Name, Availability: n.Availability, Down: !n.Ready})
 		}
 		changes = append(changes, Change{ID: n.ID, Name: n.Name, Availability: to, Outage: o.ID})
 	}
@@ -181,7 +181,7 @@ func (c *core) await() {
 func (c *core) stopNodes() {
 	o := c.s.Outage
 	for _, n := range c.r.Nodes {
-		if n.UPSHost || c.pending(n.Name) {
+		if n.UPSHost || c.pending(n.Name) || c.away(n.Name) {
 			continue
 		}
 		run, seen := o.Runs[n.Name], c.s.Seen.Nodes[n.Name]
@@ -209,7 +209,7 @@ func (c *core) park(n NodeRules, why string) {
 	switch {
 	case o.CutAt > c.s.Now:
 		longest = o.CutAt - c.s.Now + AfterCut
-	case c.r.UPS.Cut && o.CutAt == 0:
+	case c.cuts() && o.CutAt == 0:
 		longest = min(longest, c.nodesBudget()+b.Swarm+c.cutDelay()+b.Park+AfterCut)
 	}
 	c.emit(Effect{Kind: DoPark, Node: n.Name, Delay: longest, Reason: why})
@@ -306,7 +306,7 @@ func (c *core) complete() bool {
 		return !slices.ContainsFunc(c.r.Nodes, func(n NodeRules) bool {
 			run, seen := o.Runs[n.Name], c.s.Seen.Nodes[n.Name]
 			again := run.State == Halted && seen.Connected && seen.BootID != run.BootID
-			return !n.UPSHost && (!down(run.State) || again)
+			return !n.UPSHost && !c.away(n.Name) && (!down(run.State) || again)
 		})
 	case StepHost:
 		h, ok := c.host()
@@ -320,7 +320,7 @@ func (c *core) complete() bool {
 // would only take nodes that mains has just started.
 func (c *core) fed() bool {
 	_, host := c.host()
-	return host || slices.ContainsFunc(c.r.Nodes, func(n NodeRules) bool { return c.s.Outage.Runs[n.Name].State != Missed })
+	return host || slices.ContainsFunc(c.r.Nodes, func(n NodeRules) bool { return c.s.Outage.Runs[n.Name].State != Missed && !c.away(n.Name) })
 }
 
 func down(s RunState) bool { return s == Halted || s == Parked || s == Missed }
@@ -343,7 +343,7 @@ func (c *core) overdue() {
 			mine := o.Step == StepHost && n.UPSHost || o.Step == StepNodes && !n.UPSHost ||
 				o.Step == StepIdle && slices.Contains(o.Shed, n.Name)
 			s := o.Runs[n.Name].State
-			if mine && !down(s) && s != Idle {
+			if mine && !down(s) && s != Idle && !c.away(n.Name) {
 				missed(n.Name)
 			}
 		}
@@ -407,7 +407,7 @@ func (c *core) next() {
 		o.Doing, o.Step = Nothing, ""
 		c.loadChanged()
 	case StepNodes:
-		if c.r.UPS.Cut && c.fed() {
+		if c.cuts() && c.fed() {
 			c.enter(StepCut)
 			return
 		}
@@ -465,7 +465,7 @@ func (c *core) result(w Result) {
 		c.changed()
 	case DoCut:
 		c.measure(Rack, DoCut, c.s.Now-p.At)
-		o.OK, o.Cut, o.CutAt = true, true, c.s.Now+w.Delay
+		o.OK, o.Cut, o.CutAt, o.Halts = true, true, c.s.Now+w.Delay, false
 		c.tell("cut_armed", "critical", "", fmt.Sprintf("The UPS switches its outlets off in %s, and on again with mains.", Short(w.Delay)))
 	default:
 		o.OK = true

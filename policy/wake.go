@@ -7,6 +7,9 @@ import "time"
 func Wake(r Rules, s State) (time.Duration, bool) {
 	c := core{r: r, s: s} // which is only read
 	w := waker{now: s.Now}
+	if u := s.Seen.UPS; u.silent() {
+		w.offer(u.Gone + contactGrace)
+	}
 	switch s.Phase {
 	case Riding, Shedding, Stopping:
 		c.wakeAbortable(&w)
@@ -38,6 +41,9 @@ func (c *core) wakeAbortable(w *waker) {
 	}
 	ride := c.s.Now + c.r.RideThrough - c.s.spell()
 	w.offer(ride)
+	if u.Low {
+		w.offer(max(ride, u.LowSince+lowGrace))
+	}
 	left := TimeToEmpty(c.r, c.s).Left
 	for i, st := range c.r.Stages {
 		last := i == len(c.r.Stages)-1
