@@ -278,8 +278,8 @@ type Run struct {
 	// BootID of the node when it was stopped; another one is a node that
 	// came back.
 	BootID string `json:"boot_id,omitempty"`
-	// At is when a node that halts was told to, and Alarm when its own clock
-	// starts it again; 0 is never.
+	// At is when a node that halts was told to, and Alarm when its own clock,
+	// or the timer of its park, starts it again; 0 is never.
 	At    time.Duration `json:"at,omitempty"`
 	Alarm time.Duration `json:"alarm,omitempty"`
 }

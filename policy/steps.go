@@ -244,7 +244,7 @@ func (c *core) cutDelay() time.Duration {
 	}
 	later := c.learning()
 	for _, run := range c.s.Outage.Runs {
-		if alarm := run.Alarm - c.s.Now; run.State == Halted && alarm > 0 {
+		if alarm := run.Alarm - c.s.Now; (run.State == Halted || run.State == Parked) && alarm > 0 {
 			later = min(later, alarm-c.r.UPS.DelayStep) // it would start just before
 		}
 	}
@@ -452,7 +452,7 @@ func (c *core) result(w Result) {
 		o.Runs[p.Node] = c.halts(p)
 	case DoPark:
 		c.measure(p.Node, DoPark, c.s.Now-p.At)
-		o.Runs[p.Node] = Run{State: Parked, BootID: seen.BootID}
+		o.Runs[p.Node] = Run{State: Parked, BootID: seen.BootID, Alarm: p.At + p.Delay}
 		c.tell("node_stopped", "info", p.Node, p.Node+" is parked: as safe as off, and able to start again.")
 	case DoReboot:
 		o.Runs[p.Node] = Run{State: Booting, BootID: seen.BootID, At: c.s.Now}
