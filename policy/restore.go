@@ -179,7 +179,8 @@ func (c *core) wakeUp() {
 	}
 	for _, name := range o.Shed {
 		n, run := c.nodeRules(name), c.s.Outage.Runs[name]
-		if n.Wake != "gpio" && n.Wake != "relay" || !down(run.State) || c.s.Seen.Nodes[name].Connected || c.pending(name) {
+		late := run.State == Booting && c.s.Now >= run.At+c.r.Budgets.Boot // the outlets may never have been off
+		if n.Wake != "gpio" && n.Wake != "relay" || !down(run.State) && !late || c.s.Seen.Nodes[name].Connected || c.pending(name) {
 			continue
 		}
 		c.emit(Effect{Kind: DoWake, Node: name, Reason: "it was shed, and is needed again"})
