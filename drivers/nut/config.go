@@ -89,11 +89,9 @@ const (
 
 // serverAddress adds NUT's port to a host.
 func serverAddress(s string) (string, error) {
-	want := func() (string, error) {
-		return "", fmt.Errorf("address: want the host of the NUT server, as nas.lan or nas.lan:%s (got %q)", port, s)
-	}
+	wrong := fmt.Errorf("address: want the host of the NUT server, as nas.lan or nas.lan:%s (got %q)", port, s)
 	if strings.ContainsAny(s, "/@ \t\r\n") {
-		return want()
+		return "", wrong
 	}
 	if host := strings.Trim(s, "[]"); net.ParseIP(host) != nil {
 		return net.JoinHostPort(host, port), nil
@@ -103,7 +101,7 @@ func serverAddress(s string) (string, error) {
 	}
 	host, number, err := net.SplitHostPort(s)
 	if err != nil || host == "" || number == "" {
-		return want()
+		return "", wrong
 	}
 	return net.JoinHostPort(host, number), nil
 }

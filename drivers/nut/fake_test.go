@@ -46,10 +46,11 @@ type fakeUPSD struct {
 	counting time.Time // when ups.timer.shutdown began to count
 	asked    []string
 	conns    []net.Conn
+	serving  sync.WaitGroup
 }
 
-func newFake() *fakeUPSD {
-	return &fakeUPSD{
+func newFake(t *testing.T) *fakeUPSD {
+	f := &fakeUPSD{
 		vars: map[string]string{
 			"ups.status": "OL CHRG", "battery.charge": "100", "battery.runtime": "2400", "input.voltage": "231.0", "input.voltage.nominal": "230",
 			"ups.delay.shutdown": "20", "ups.timer.shutdown": "-1", "ups.timer.start": "-1", "ups.load": "9", "driver.name": "usbhid-ups",
@@ -58,6 +59,8 @@ func newFake() *fakeUPSD {
 		cmds:  []string{"beeper.mute", "beeper.enable", "shutdown.return", "shutdown.stayoff", "shutdown.stop", "load.off", "load.off.delay", "load.on.delay", "shutdown.reboot"},
 		names: []string{"main"}, password: "secret", tracking: true, outcome: "SUCCESS",
 	}
+	t.Cleanup(f.serving.Wait) // clients are gone by then
+	return f
 }
 
 func (f *fakeUPSD) DialContext(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -71,7 +74,7 @@ func (f *fakeUPSD) DialContext(ctx context.Context, _, _ string) (net.Conn, erro
 	}
 	here, there := net.Pipe()
 	f.conns = append(f.conns, there)
-	go f.serve(there)
+	f.serving.Go(func() { f.serve(there) })
 	return here, nil
 }
 
