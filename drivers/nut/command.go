@@ -14,6 +14,8 @@ import (
 )
 
 const (
+	// listWait is how long a driver's list of commands may stay empty.
+	listWait = 2 * time.Second
 	// outcomeWait is the longest wait for what became of an order: a driver
 	// looks at its orders between two polls of the device.
 	outcomeWait = 10 * time.Second
@@ -55,6 +57,10 @@ func (s *session) do(ctx context.Context, c drivers.Command) (time.Duration, err
 		return 0, fmt.Errorf("delay: want a time above 0s (got %v)", c.Delay)
 	}
 	known, err := s.commands()
+	if err == nil && len(known) == 0 {
+		// The list may still be on its way from the driver: see errUntold.
+		known, err = s.later(ctx)
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -94,6 +100,15 @@ func (s *session) commands() ([]drivers.CommandName, error) {
 		}
 	}
 	return known, nil
+}
+
+// later asks for the commands until there are some, for a short time.
+func (s *session) later(ctx context.Context) (known []drivers.CommandName, failed error) {
+	_, err := s.until(ctx, listWait, func() bool {
+		known, failed = s.commands()
+		return failed != nil || len(known) > 0
+	})
+	return known, errors.Join(err, failed)
 }
 
 // track asks the server, once, to tell what becomes of orders; NUT does since 2.8.

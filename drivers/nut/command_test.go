@@ -149,6 +149,13 @@ func TestCommands(t *testing.T) {
 		{"one without a delay", drivers.Command{Name: drivers.BeeperMute}, func(*fakeUPSD) {}, "INSTCMD main beeper.mute", "", nil},
 		{"one that is not listed", drivers.Command{Name: drivers.TestDeep}, func(*fakeUPSD) {}, "",
 			`the device does not know this command: NUT's driver usbhid-ups offers ["beeper.enable" "beeper.mute" "load.off"`, drivers.ErrUnsupported},
+		{"commands that come late", drivers.Command{Name: drivers.BeeperMute}, func(f *fakeUPSD) {
+			cmds := f.cmds
+			f.cmds = nil
+			time.AfterFunc(time.Second, func() { f.with(func() { f.cmds = cmds }) })
+		}, "INSTCMD main beeper.mute", "", nil},
+		{"no commands at all", drivers.Command{Name: drivers.BeeperMute}, func(f *fakeUPSD) { f.cmds = nil }, "",
+			"the device does not know this command: NUT's driver usbhid-ups offers []", drivers.ErrUnsupported},
 		{"one of no UPS", drivers.Command{Name: "load.explode"}, func(*fakeUPSD) {}, "", `order "load.explode": the device does not know this command; want one of`, drivers.ErrUnsupported},
 		{"a cut without a delay", drivers.Command{Name: drivers.ShutdownReturn}, func(*fakeUPSD) {}, "", "delay: want a time above 0s (got 0s)", nil},
 		{"a wrong password", drivers.Command{Name: drivers.BeeperMute}, func(f *fakeUPSD) { f.password = "other" }, "INSTCMD main beeper.mute",

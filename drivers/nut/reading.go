@@ -14,6 +14,14 @@ import (
 // A values is what a server says of a UPS, by NUT's names.
 type values map[string]string
 
+// told is whether there is data at all. A status is the one thing that every driver
+// of NUT has to give; it is empty, or WAIT, before the first data, and of a driver
+// that has given up.
+func (v values) told() bool {
+	tokens := strings.Fields(strings.ToUpper(v["ups.status"]))
+	return len(tokens) > 0 && !slices.Contains(tokens, "WAIT")
+}
+
 // ups turns what a server says into a reading. Whether it is fresh is the server's
 // to say; it does not answer at all if it is not.
 func (v values) ups() drivers.UPS {
@@ -119,8 +127,8 @@ func (r *reader) status(u *drivers.UPS) {
 	has := func(any ...string) *bool {
 		return new(slices.ContainsFunc(tokens, func(t string) bool { return slices.Contains(any, t) }))
 	}
-	if len(tokens) == 0 || *has("WAIT") {
-		return // before the driver's first data, and of a driver that gave up
+	if !r.told() {
+		return
 	}
 	u.Charging, u.Discharging = has("CHRG"), has("DISCHRG")
 	// FSD: NUT is shutting its machines down, which it does of a low battery,

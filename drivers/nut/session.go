@@ -2,6 +2,7 @@ package nut
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -107,11 +108,18 @@ func (s *session) look() error {
 		}
 		s.values[strings.ToLower(r.words[0])] = r.words[1]
 	}
+	if !s.values.told() {
+		return fmt.Errorf("read %s: %w", s.device(), errUntold)
+	}
 	u := s.values.ups()
 	u.Warnings = append(u.Warnings, unread...)
 	s.report(drivers.Reading{At: at, Fact: u})
 	return nil
 }
+
+// errUntold is what a server has just after its start, or its driver's: upsd 2.8.0
+// answers before it has heard of the UPS, with empty lists.
+var errUntold = errors.New("the server has no status of it yet: its driver has told nothing")
 
 // pause is how long until asks again.
 const pause = 250 * time.Millisecond
