@@ -31,6 +31,7 @@ const (
 // The variables that a cut is made of (docs/nut-names.txt).
 const (
 	delayShutdown = "ups.delay.shutdown"
+	delayStart    = "ups.delay.start"
 	timerShutdown = "ups.timer.shutdown"
 	timerStart    = "ups.timer.start"
 )
@@ -162,6 +163,9 @@ func (s *session) outcome(ctx context.Context, rest string) (proven bool, err er
 
 // cut switches the outlets off after a delay, which NUT keeps in a variable.
 func (s *session) cut(ctx context.Context, c drivers.Command, known []drivers.CommandName) (time.Duration, error) {
+	if c.Name == drivers.ShutdownReturn && s.cyberPower() {
+		s.withMains(ctx)
+	}
 	delay, err := s.delay(ctx, s.steps(c.Delay))
 	if err != nil {
 		return 0, err
@@ -195,10 +199,27 @@ func (s *session) count(ctx context.Context, c drivers.Command, timer string, kn
 // drop what is not a whole minute (NUT's man page of usbhid-ups, offdelay).
 func (s *session) steps(delay time.Duration) time.Duration {
 	step := time.Second
-	if s.values["ups.vendorid"] == "0764" || strings.HasPrefix(s.values["driver.version.data"], "CyberPower") {
+	if s.cyberPower() {
 		step = time.Minute
 	}
 	return (delay + step - 1) / step * step
+}
+
+func (s *session) cyberPower() bool {
+	return s.values["ups.vendorid"] == "0764" || strings.HasPrefix(s.values["driver.version.data"], "CyberPower")
+}
+
+// withMains makes a CyberPower's outlets come on with mains: with a start delay
+// above 0 many of them come on without it, too (NUT issues 578 and 625), and NUT
+// sets 120 s by itself since 2.8.3. Where it cannot be set the cut is still better
+// than none.
+func (s *session) withMains(ctx context.Context) {
+	if v, ok := number(s.values[delayStart]); !ok || v == 0 {
+		return
+	}
+	if err := s.set(ctx, delayStart, "0"); err != nil {
+		s.log.Warn("the outlets may come on again without mains: set ondelay = 0 for this UPS in the server's ups.conf", "device", s.device(), "err", err)
+	}
 }
 
 func whole(d time.Duration) string { return strconv.Itoa(int(d / time.Second)) }

@@ -44,6 +44,14 @@ func TestCutIsArmedAndReadBack(t *testing.T) {
 		{"a longer one that cannot be set", fixed("180"), 180 * time.Second, "SET VAR main ups.delay.shutdown 90; INSTCMD main shutdown.return"},
 		{"whole minutes of a CyberPower", func(f *fakeUPSD) { f.vars["ups.vendorid"] = "0764" }, 2 * time.Minute,
 			"SET VAR main ups.delay.shutdown 120; INSTCMD main shutdown.return"},
+		{"a CyberPower that would come on without mains", func(f *fakeUPSD) {
+			f.vars["driver.version.data"], f.vars["ups.delay.start"] = "CyberPower HID 0.82", "120"
+			f.rw = append(f.rw, "ups.delay.start")
+		}, 2 * time.Minute, "SET VAR main ups.delay.start 0; SET VAR main ups.delay.shutdown 120; INSTCMD main shutdown.return"},
+		{"one whose start delay is fixed", func(f *fakeUPSD) { f.vars["ups.vendorid"], f.vars["ups.delay.start"] = "0764", "120" }, 2 * time.Minute,
+			"SET VAR main ups.delay.start 0; SET VAR main ups.delay.shutdown 120; INSTCMD main shutdown.return"},
+		{"another maker's start delay", func(f *fakeUPSD) { f.vars["ups.vendorid"], f.vars["ups.delay.start"] = "0463", "120" }, asked,
+			"SET VAR main ups.delay.shutdown 90; INSTCMD main shutdown.return"},
 		{"one of a few values", func(f *fakeUPSD) { f.enum = map[string][]string{"ups.delay.shutdown": {"020", "180", "300", "600"}} }, 180 * time.Second,
 			"SET VAR main ups.delay.shutdown 90; SET VAR main ups.delay.shutdown 180; INSTCMD main shutdown.return"},
 		{"a range above it", func(f *fakeUPSD) { f.limits = map[string][2]int{"ups.delay.shutdown": {120, 600}} }, 2 * time.Minute,

@@ -14,6 +14,7 @@ func TestConfigurationIsCheckedBeforeAnythingIsOpened(t *testing.T) {
 	pin := strings.Repeat("ab", 32)
 	for _, tt := range []struct{ text, want string }{
 		{"address: nas.lan", ""},
+		{"address: nas.lan\ntls: off", ""},
 		{"address: nas.lan:3493\nups: main\npoll: 2s\ntls: require\npin: " + pin, ""},
 		{"address: '::1'\ntls: starttls", ""},
 		{"address: '[::1]:3493'\nuser: lab\npassword_file: /etc/x\nlogin: true", ""},
