@@ -15,7 +15,7 @@ import (
 )
 
 // ordered gives an order to a driver that runs, in fake time.
-func ordered(t *testing.T, c drivers.Command, change func(*fakeUPSD)) (drivers.Answer, error, *fakeUPSD) {
+func ordered(t *testing.T, c drivers.Command, change func(*fakeUPSD)) (*fakeUPSD, drivers.Answer, error) {
 	t.Helper()
 	f := newFake(t)
 	change(f)
@@ -25,7 +25,7 @@ func ordered(t *testing.T, c drivers.Command, change func(*fakeUPSD)) (drivers.A
 	defer cancel()
 	a, err := r.Do(ctx, c)
 	r.stop()
-	return a, err, f
+	return f, a, err
 }
 
 func TestCutIsArmedAndReadBack(t *testing.T) {
@@ -66,7 +66,7 @@ func TestCutIsArmedAndReadBack(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				a, err, f := ordered(t, drivers.Command{Name: drivers.ShutdownReturn, Delay: asked}, tt.change)
+				f, a, err := ordered(t, drivers.Command{Name: drivers.ShutdownReturn, Delay: asked}, tt.change)
 				if err != nil || a.Delay != tt.want {
 					t.Errorf("Do = %v, %v, want a delay of %v", a.Delay, err, tt.want)
 				}
@@ -133,7 +133,7 @@ func TestCutThatIsNotAsOrderedIsAnError(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				_, err, f := ordered(t, drivers.Command{Name: drivers.ShutdownReturn, Delay: 90 * time.Second}, tt.change)
+				f, _, err := ordered(t, drivers.Command{Name: drivers.ShutdownReturn, Delay: 90 * time.Second}, tt.change)
 				if want := `order "shutdown.return" to main@nas:3493: ` + tt.want; fmt.Sprint(err) != want {
 					t.Errorf("Do = %v, want %s", err, want)
 				}
@@ -185,7 +185,7 @@ func TestCommands(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				a, err, f := ordered(t, tt.command, tt.change)
+				f, a, err := ordered(t, tt.command, tt.change)
 				if tt.want == "" && (err != nil || a.Delay != tt.command.Delay) || tt.want != "" && !strings.Contains(fmt.Sprint(err), tt.want) || tt.is != nil && !errors.Is(err, tt.is) {
 					t.Errorf("Do = %v, %v, want %q", a, err, tt.want)
 				}

@@ -2,6 +2,8 @@ package nut
 
 import (
 	"fmt"
+	"os"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -38,6 +40,25 @@ func TestConfigurationIsCheckedBeforeAnythingIsOpened(t *testing.T) {
 		d, err := Kind().New(func(into any) error { return yaml.Load([]byte(tt.text), into, yaml.WithKnownFields()) }, drivers.Options{Name: "main"})
 		if tt.want == "" && (err != nil || d == nil) || tt.want != "" && fmt.Sprint(err) != tt.want {
 			t.Errorf("%s\n%v, want %q", tt.text, err, tt.want)
+		}
+	}
+}
+
+// TestExampleHasEveryKey: the example is the reference of this driver's keys.
+func TestExampleHasEveryKey(t *testing.T) {
+	data, err := os.ReadFile("../../configs/examples/nut.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tree struct {
+		UPS []map[string]any `yaml:"ups"`
+	}
+	if err := yaml.Load(data, &tree); err != nil || len(tree.UPS) != 1 {
+		t.Fatal(err, tree)
+	}
+	for i, c := 0, reflect.TypeFor[config](); i < c.NumField(); i++ {
+		if key := c.Field(i).Tag.Get("yaml"); tree.UPS[0][key] == nil {
+			t.Errorf("configs/examples/nut.yaml lacks %q", key)
 		}
 	}
 }

@@ -63,10 +63,10 @@ func TestWhatIsNotFreshIsNotReported(t *testing.T) {
 		{"an empty status", func(f *fakeUPSD) { f.with(func() { f.vars["ups.status"] = " " }) },
 			"read main@nas:3493: the server has no status of it yet: its driver has told nothing", 0},
 		{"a closed connection", (*fakeUPSD).hangUp, "read main@nas:3493: the server closed the connection", 0},
-		{"a server that says nothing", says1(func(net.Conn) {}), "read main@nas:3493: no answer in 5s", answerTimeout},
-		{"half a line", says1(func(c net.Conn) { io.WriteString(c, "BEGIN LIST VAR main\nVAR ma"); c.Close() }), "read main@nas:3493: the server closed the connection", 0},
-		{"half a list", says1(func(c net.Conn) { io.WriteString(c, "BEGIN LIST VAR main\nVAR main ups.status \"OL\"\n") }), "read main@nas:3493: no answer in 5s", answerTimeout},
-		{"a drop a second", says1(func(c net.Conn) {
+		{"a server that says nothing", answering(func(net.Conn) {}), "read main@nas:3493: no answer in 5s", answerTimeout},
+		{"half a line", answering(func(c net.Conn) { io.WriteString(c, "BEGIN LIST VAR main\nVAR ma"); c.Close() }), "read main@nas:3493: the server closed the connection", 0},
+		{"half a list", answering(func(c net.Conn) { io.WriteString(c, "BEGIN LIST VAR main\nVAR main ups.status \"OL\"\n") }), "read main@nas:3493: no answer in 5s", answerTimeout},
+		{"a drop a second", answering(func(c net.Conn) {
 			for _, b := range []byte("BEGIN LIST VAR main\nVAR main ups.status \"OL\"\nEND LIST VAR main\n") {
 				if _, err := c.Write([]byte{b}); err != nil {
 					return
@@ -74,9 +74,9 @@ func TestWhatIsNotFreshIsNotReported(t *testing.T) {
 				time.Sleep(time.Second)
 			}
 		}), "read main@nas:3493: no answer in 5s", answerTimeout},
-		{"a line of 1 MB", says1(func(c net.Conn) { c.Write(bytes.Repeat([]byte("x"), 1<<20)) }), "read main@nas:3493: not what a NUT server says: a line of more than 8192 bytes", 0},
-		{"garbage", says1(func(c net.Conn) { io.WriteString(c, "\x00\xff\x16 \"\\\n") }), `read main@nas:3493: not what a NUT server says: "\x00\xff\x16 \"\\" to LIST VAR main`, 0},
-		{"a list that never ends", says1(func(c net.Conn) {
+		{"a line of 1 MB", answering(func(c net.Conn) { c.Write(bytes.Repeat([]byte("x"), 1<<20)) }), "read main@nas:3493: not what a NUT server says: a line of more than 8192 bytes", 0},
+		{"garbage", answering(func(c net.Conn) { io.WriteString(c, "\x00\xff\x16 \"\\\n") }), `read main@nas:3493: not what a NUT server says: "\x00\xff\x16 \"\\" to LIST VAR main`, 0},
+		{"a list that never ends", answering(func(c net.Conn) {
 			io.WriteString(c, "BEGIN LIST VAR main\n")
 			for {
 				if _, err := io.WriteString(c, "VAR main ups.status \"OL\"\n"); err != nil {
@@ -108,8 +108,8 @@ func TestWhatIsNotFreshIsNotReported(t *testing.T) {
 	}
 }
 
-// says1 answers every LIST VAR from now on itself.
-func says1(answer func(net.Conn)) func(*fakeUPSD) {
+// answering answers every LIST VAR from now on itself.
+func answering(answer func(net.Conn)) func(*fakeUPSD) {
 	return func(f *fakeUPSD) {
 		f.with(func() {
 			f.answer = func(request string, c net.Conn) bool {

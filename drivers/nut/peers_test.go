@@ -58,7 +58,7 @@ func newServer(t *testing.T, file, play, more string) *server {
 		"ups.conf":  "[main]\n  driver = dummy-ups\n  port = " + file + "\n  desc = \"The \\\"rack\\\"\"\n",
 		file:        play,
 		"upsd.conf": "LISTEN 127.0.0.1 " + port + "\nMAXAGE 3\n" + more,
-		"upsd.users": "[lab]\n  password = \"s\\\"p a\\\\ce\"\n  actions = SET\n  instcmds = ALL\n  upsmon secondary\n" +
+		"upsd.users": "[lab]\n  password = \"s\\\"p a\\\\ce\"\n  actions = SET FSD\n  instcmds = ALL\n  upsmon secondary\n" +
 			"[guest]\n  password = guest\n",
 	} {
 		if err := os.WriteFile(filepath.Join(s.dir, name), []byte(text), 0o600); err != nil {
@@ -370,18 +370,18 @@ func TestLoginIsCountedByUpsd(t *testing.T) {
 	eventually(t, "no login", func() bool { return logins() == "NUMLOGINS main 0" })
 }
 
-// TestSTARTTLSWithUpsd: Debian's upsd is built with NSS, so its certificate comes
-// from a database that NSS's certutil makes.
-func TestSTARTTLSWithUpsd(t *testing.T) {
-	db := t.TempDir()
+// database makes a database of NSS's with a self-signed certificate for localhost,
+// and returns that as PEM and its SHA-256.
+func database(t *testing.T, dir string) (ca, pin string) {
+	t.Helper()
 	for name, text := range map[string]string{"pw": "secret", "noise": strings.Repeat("not a secret, only a test ", 4)} {
-		if err := os.WriteFile(filepath.Join(db, name), []byte(text), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	certutil := func(args ...string) []byte {
 		t.Helper()
-		cmd := exec.Command("certutil", append(args, "-d", db, "-f", filepath.Join(db, "pw"))...)
+		cmd := exec.Command("certutil", append(args, "-d", dir, "-f", filepath.Join(dir, "pw"))...)
 		var errs strings.Builder
 		cmd.Stderr = &errs
 		out, err := cmd.Output()
@@ -391,11 +391,17 @@ func TestSTARTTLSWithUpsd(t *testing.T) {
 		return out
 	}
 	certutil("-N")
-	certutil("-S", "-n", "nut", "-s", "CN=nas", "-x", "-t", "CT,,", "-z", filepath.Join(db, "noise"), "-v", "1", "-8", "localhost", "-k", "rsa", "-g", "2048")
-	ca := file(t, "ca.pem", string(certutil("-L", "-n", "nut", "-a")))
+	certutil("-S", "-n", "nut", "-s", "CN=nas", "-x", "-t", "CT,,", "-z", filepath.Join(dir, "noise"), "-v", "1", "-8", "localhost", "-k", "rsa", "-g", "2048")
+	return string(certutil("-L", "-n", "nut", "-a")), sum(certutil("-L", "-n", "nut", "-r"))
+}
+
+// TestSTARTTLSWithUpsd: Debian's upsd is built with NSS, so its certificate comes
+// from a database that NSS's certutil makes.
+func TestSTARTTLSWithUpsd(t *testing.T) {
+	db := t.TempDir()
+	certificate, pin := database(t, db)
+	ca := file(t, "ca.pem", certificate)
 	certified := newServer(t, "main.dev", steady, fmt.Sprintf("CERTPATH %s\nCERTIDENT nut secret\n", db))
-	der := certutil("-L", "-n", "nut", "-r")
-	pin := sum(der)
 	_, port, _ := net.SplitHostPort(certified.address)
 	for _, tt := range []struct {
 		name   string
@@ -434,5 +440,23 @@ func TestSTARTTLSWithUpsd(t *testing.T) {
 		if want != "" && !strings.Contains(fmt.Sprint(err), want) || want == "" && !errors.Is(err, context.Canceled) {
 			t.Errorf("%s without a certificate: Run = %v, want %q", mode, err, want)
 		}
+	}
+}
+
+func TestForcedShutdownIsALowBatteryAndIsTold(t *testing.T) {
+	s := newServer(t, "main.dev", steady, "")
+	r := start(t, s.driver(asIs))
+	eventually(t, "a reading", func() bool { return r.count() > 0 && !*r.last().LowBattery })
+	c, err := connect(t.Context(), &net.Dialer{}, s.driver(asIs).config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.close()
+	if _, err := c.order("FSD", "main"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a low battery", func() bool { return *r.last().LowBattery })
+	if u := r.last(); says(u) != "mains" || !strings.Contains(strings.Join(u.Warnings, "; "), "NUT is shutting its machines down (FSD)") {
+		t.Errorf("on %s, warnings %q", says(u), u.Warnings)
 	}
 }

@@ -151,48 +151,45 @@ func TestThroughNUT(t *testing.T) {
 	p.agree(c, "on battery")
 	orders(t, p, c)
 
-	for _, tt := range []struct {
-		name        string
-		cause, mend func()
-		want        []string // one of these
-	}{
-		{"its driver died", func() { p.kill("usbhid-ups") }, p.startNUTsDriver, []string{"(DRIVER-NOT-CONNECTED)", "its driver has told nothing"}},
-		{"its cable is out", func() { p.unplug["NUTS1"]() }, func() {}, []string{"(DATA-STALE)"}},
-	} {
-		c.mark()
-		began := time.Now()
-		tt.cause()
-		c.until(t, "contact is lost when "+tt.name, func(_ []drivers.UPS, errs []string) bool {
-			return slices.ContainsFunc(errs, func(err string) bool {
-				return slices.ContainsFunc(tt.want, func(want string) bool { return strings.Contains(err, want) })
-			})
+	c.goesStale(t, "its driver died", func() { p.kill("usbhid-ups") }, "(DRIVER-NOT-CONNECTED)", "its driver has told nothing")
+	c.mark()
+	p.startNUTsDriver()
+	c.until(t, "on battery again", last(onBattery))
+	all, _ := c.seen()
+	if i := slices.IndexFunc(all, onMains); i >= 0 {
+		t.Errorf("back on mains in the outage: %s", all[i].Status())
+	}
+	p.agree(c, "on battery again")
+	p.model.SetMains(true)
+	c.until(t, "on mains", last(onMains))
+	p.agree(c, "on mains again")
+	p.model.SetMains(false)
+	c.until(t, "on battery once more", last(onBattery))
+	c.goesStale(t, "its cable is out", func() { p.unplug["NUTS1"]() }, "(DATA-STALE)")
+}
+
+// goesStale sees contact lost in an outage, for one of these reasons, and nothing
+// reported that is not on battery.
+func (c *client) goesStale(t *testing.T, name string, cause func(), want ...string) {
+	t.Helper()
+	c.mark()
+	began := time.Now()
+	cause()
+	c.until(t, "contact is lost when "+name, func(_ []drivers.UPS, errs []string) bool {
+		return slices.ContainsFunc(errs, func(err string) bool {
+			return slices.ContainsFunc(want, func(w string) bool { return strings.Contains(err, w) })
 		})
-		all, errs := c.seen()
-		t.Logf("%s: contact lost after %v: %q", tt.name, time.Since(began).Round(10*time.Millisecond), errs)
-		for _, u := range all {
-			if !onBattery(u) {
-				t.Errorf("%s: a reading with %s in the outage", tt.name, u.Status())
-			}
+	})
+	all, errs := c.seen()
+	t.Logf("%s: contact lost after %v: %q", name, time.Since(began).Round(10*time.Millisecond), errs)
+	for _, u := range all {
+		if !onBattery(u) {
+			t.Errorf("%s: a reading with %s in the outage", name, u.Status())
 		}
-		time.Sleep(3 * time.Second)
-		if more, errs := c.seen(); len(more) > len(all) || len(errs) > 3 {
-			t.Errorf("%s: %d readings of stale data, errors %q", tt.name, len(more)-len(all), errs)
-		}
-		c.mark()
-		tt.mend()
-		if tt.name == "its driver died" {
-			c.until(t, "on battery again", last(onBattery))
-			all, _ := c.seen()
-			if i := slices.IndexFunc(all, onMains); i >= 0 {
-				t.Errorf("%s: back on mains in the outage: %s", tt.name, all[i].Status())
-			}
-			p.agree(c, "on battery again")
-			p.model.SetMains(true)
-			c.until(t, "on mains", last(onMains))
-			p.agree(c, "on mains again")
-			p.model.SetMains(false)
-			c.until(t, "on battery once more", last(onBattery))
-		}
+	}
+	time.Sleep(3 * time.Second)
+	if more, errs := c.seen(); len(more) > len(all) || len(errs) > 3 {
+		t.Errorf("%s: %d readings of stale data, errors %q", name, len(more)-len(all), errs)
 	}
 }
 
