@@ -52,6 +52,12 @@ func TestCutIsArmedAndReadBack(t *testing.T) {
 			"SET VAR main ups.delay.start 0; SET VAR main ups.delay.shutdown 120; INSTCMD main shutdown.return"},
 		{"another maker's start delay", func(f *fakeUPSD) { f.vars["ups.vendorid"], f.vars["ups.delay.start"] = "0463", "120" }, asked,
 			"SET VAR main ups.delay.shutdown 90; INSTCMD main shutdown.return"},
+		{"a delay that changes late, and nobody tracks", func(f *fakeUPSD) {
+			f.tracking, f.vars["ups.delay.shutdown"] = false, "600"
+			f.answer = instead(f, "SET VAR", func() {
+				time.AfterFunc(2*time.Second, func() { f.with(func() { f.vars["ups.delay.shutdown"] = "90" }) })
+			})
+		}, asked, "SET VAR main ups.delay.shutdown 90; INSTCMD main shutdown.return"},
 		{"one of a few values", func(f *fakeUPSD) { f.enum = map[string][]string{"ups.delay.shutdown": {"020", "180", "300", "600"}} }, 180 * time.Second,
 			"SET VAR main ups.delay.shutdown 90; SET VAR main ups.delay.shutdown 180; INSTCMD main shutdown.return"},
 		{"a range above it", func(f *fakeUPSD) { f.limits = map[string][2]int{"ups.delay.shutdown": {120, 600}} }, 2 * time.Minute,
@@ -289,4 +295,51 @@ func TestCommandEndsWithItsContextAndWithTheDriver(t *testing.T) {
 			t.Errorf("Run = %v, want %v", r.err, context.Canceled)
 		}
 	})
+}
+
+func TestAnswerThatComesTooLateIsNotTakenForAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t)
+		f.answer = func(request string, c net.Conn) bool {
+			if !strings.HasPrefix(request, "INSTCMD") {
+				return false
+			}
+			time.Sleep(answerTimeout + time.Second)
+			fmt.Fprint(c, "BEGIN LIST VAR main\nVAR main ups.status \"OB\"\nEND LIST VAR main\n")
+			return true
+		}
+		r := start(t, newDriver(f, testConfig(t), testOptions()))
+		synctest.Wait()
+		began := time.Now()
+		_, err := r.Do(t.Context(), drivers.Command{Name: drivers.BeeperMute})
+		if fmt.Sprint(err) != `order "beeper.mute" to main@nas:3493: no answer in 5s` {
+			t.Errorf("Do = %v", err)
+		}
+		<-r.ended
+		if fmt.Sprint(r.err) != "read main@nas:3493: no answer in 5s" || time.Since(began) > answerTimeout || says(r.last()) != "mains" {
+			t.Errorf("Run = %v after %v, on %s", r.err, time.Since(began), says(r.last()))
+		}
+	})
+}
+
+func TestOrderThatNobodyTakesEndsWithTheDriver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t)
+		r := start(t, newDriver(f, testConfig(t), testOptions()))
+		synctest.Wait()
+		f.with(func() { f.answer = func(string, net.Conn) bool { return true } })
+		time.Sleep(2 * defaultPoll) // it waits for an answer
+		if _, err := r.Do(t.Context(), drivers.Command{Name: drivers.BeeperMute}); !errors.Is(err, drivers.ErrNotRunning) {
+			t.Errorf("Do = %v, want %v", err, drivers.ErrNotRunning)
+		}
+	})
+}
+
+func TestOrderWhoseTimeIsOverIsNotSent(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	// There is no connection that it could use.
+	if _, err := (&session{}).do(ctx, drivers.Command{Name: drivers.BeeperMute}); !errors.Is(err, context.Canceled) {
+		t.Errorf("do = %v, want %v", err, context.Canceled)
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -148,6 +149,23 @@ func TestFaultThatLastsHasOneTextAndNoLine(t *testing.T) {
 				t.Errorf("%s: logged in %d times to a UPS that does not answer", name, len(got))
 			}
 		})
+	}
+}
+
+func TestFaultsOfTheNetworkNameNoPort(t *testing.T) {
+	reset := errors.New("connection reset by peer")
+	for _, tt := range []struct {
+		err  error
+		want string
+	}{
+		{&net.OpError{Op: "read", Net: "tcp", Source: &net.TCPAddr{Port: 40123}, Err: reset}, "connection reset by peer"},
+		{io.ErrUnexpectedEOF, "the server closed the connection"},
+		{&net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}, "no answer in 5s"},
+		{&net.OpError{Op: "write", Err: net.ErrClosed}, "the server closed the connection"},
+	} {
+		if got := plain(tt.err); fmt.Sprint(got) != tt.want {
+			t.Errorf("%v becomes %q, want %q", tt.err, got, tt.want)
+		}
 	}
 }
 
