@@ -213,6 +213,7 @@ TIMER 2
 `
 
 func TestDischargeIsFollowed(t *testing.T) {
+	t.Parallel()
 	s := newServer(t, "main.seq", discharge, "")
 	r := start(t, s.driver(asIs))
 	seen := func() []string {
@@ -245,6 +246,7 @@ func TestDischargeIsFollowed(t *testing.T) {
 }
 
 func TestStaleDataIsContactLost(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name, want  string
 		cause, mend func(*server)
@@ -257,6 +259,7 @@ func TestStaleDataIsContactLost(t *testing.T) {
 		{"a server that hangs", "no answer in 5s", func(s *server) { s.signal("upsd", syscall.SIGSTOP) }, func(s *server) { s.signal("upsd", syscall.SIGCONT) }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			s := newServer(t, "main.dev", strings.Replace(steady, "OL CHRG", "OB DISCHRG", 1), "")
 			d := s.driver(asIs)
 			expected := func(err error) bool {
@@ -398,6 +401,7 @@ func database(t *testing.T, dir string) (ca, pin string) {
 // TestSTARTTLSWithUpsd: Debian's upsd is built with NSS, so its certificate comes
 // from a database that NSS's certutil makes.
 func TestSTARTTLSWithUpsd(t *testing.T) {
+	t.Parallel()
 	db := t.TempDir()
 	certificate, pin := database(t, db)
 	ca := file(t, "ca.pem", certificate)
