@@ -76,7 +76,7 @@ func inGuest(t *testing.T, tags, match string) string {
 // devices over both of its transports, on a real USB stack.
 func TestTheDriverOnARealUSBStack(t *testing.T) {
 	text := inGuest(t, "", "")
-	for _, name := range []string{"TestUSBHID/hidraw", "TestUSBHID/gousb", "TestCaptures/hidraw", "TestCaptures/gousb", "TestFaults/hidraw", "TestFaults/gousb", "TestBesideNUT"} {
+	for _, name := range []string{"TestUSBHID/hidraw", "TestUSBHID/gousb", "TestCaptures/hidraw", "TestCaptures/gousb", "TestFaults/hidraw", "TestFaults/gousb", "TestBesideNUT", "TestThroughNUT"} {
 		if !strings.Contains(text, "--- PASS: "+name) {
 			t.Errorf("%s did not run", name)
 		}
