@@ -245,7 +245,9 @@ func (c *core) cutDelay() time.Duration {
 	later := c.learning()
 	for _, run := range c.s.Outage.Runs {
 		if alarm := run.Alarm - c.s.Now; (run.State == Halted || run.State == Parked) && alarm > 0 {
-			later = min(later, alarm-c.r.UPS.DelayStep) // it would start just before
+			// It would start just before. The delay is rounded up here, and
+			// by the device.
+			later = min(later, alarm-2*c.r.UPS.DelayStep-Settle)
 		}
 	}
 	d = c.steps(max(d, later))
