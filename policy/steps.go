@@ -243,21 +243,30 @@ func (c *core) cutDelay() time.Duration {
 		d = max(d, c.bootTime()+c.r.Budgets.Park)
 	}
 	later := c.learning()
-	for _, run := range c.s.Outage.Runs {
-		if alarm := run.Alarm - c.s.Now; (run.State == Halted || run.State == Parked) && alarm > 0 {
-			// It would start just before. The delay is rounded up here, and
-			// by the device.
-			later = min(later, alarm-2*c.r.UPS.DelayStep-Settle)
+	for _, n := range c.r.Nodes {
+		if alarm, ok := c.alarmIn(n.Name); ok {
+			later = min(later, alarm-c.r.UPS.DelayStep) // rounded up, it is still before
 		}
 	}
 	d = c.steps(max(d, later))
-	for _, run := range c.s.Outage.Runs {
-		alarm := run.Alarm - c.s.Now
-		if up := alarm + c.bootTime() + c.r.Budgets.Park; run.State == Halted && alarm > 0 && d >= alarm && d < up {
-			d = c.steps(up)
+	for range c.r.Nodes { // each node may push it beyond another's alarm
+		for _, n := range c.r.Nodes {
+			alarm, ok := c.alarmIn(n.Name)
+			if up := alarm + c.bootTime() + c.r.Budgets.Park; ok && d > alarm && d < up {
+				d = c.steps(up)
+			}
 		}
 	}
 	return d
+}
+
+// alarmIn is in what time at the latest a cut has to come, so that it does not take
+// a node that its own clock, or the timer of its park, starts; it may be below 0. The
+// device counts in steps, too.
+func (c *core) alarmIn(name string) (time.Duration, bool) {
+	run := c.s.Outage.Runs[name]
+	sleeps := (run.State == Halted || run.State == Parked) && run.Alarm > c.s.Now
+	return run.Alarm - c.s.Now - c.r.UPS.DelayStep - Settle, sleeps
 }
 
 // starting is whether nodes may be starting, since nothing is heard of them and
