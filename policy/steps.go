@@ -219,7 +219,7 @@ func (c *core) cutDelay() time.Duration {
 		}
 		return d
 	}
-	if c.s.Seen.UPS.Power == OnMains && c.starting() {
+	if c.starting() {
 		d = max(d, c.bootTime()+c.r.Budgets.Park)
 	}
 	later := c.learning()
@@ -239,9 +239,12 @@ func (c *core) cutDelay() time.Duration {
 }
 
 // starting is whether nodes may be starting, since nothing is heard of them and
-// the outlets went off before.
+// the outlets went off before; on battery a node that was seen to go off is not.
 func (c *core) starting() bool {
-	return c.s.Outage.Cut && slices.ContainsFunc(c.r.Nodes, func(n NodeRules) bool { return !c.s.Seen.Nodes[n.Name].Connected })
+	o, u := c.s.Outage, c.s.Seen.UPS
+	return o.Cut && slices.ContainsFunc(c.r.Nodes, func(n NodeRules) bool {
+		return !c.s.Seen.Nodes[n.Name].Connected && !c.away(n.Name) && (u.Power == OnMains || o.Runs[n.Name].State != Halted)
+	})
 }
 
 func (c *core) cutReason() string {
