@@ -4,7 +4,6 @@ package config
 
 import (
 	"fmt"
-	"os"
 	"time"
 
 	"go.yaml.in/yaml/v4"
@@ -12,6 +11,9 @@ import (
 	"lastwatt/drivers"
 	"lastwatt/policy"
 )
+
+// referencePage names every key of the controller's configuration.
+const referencePage = "configs/reference.yaml"
 
 // DefaultPath is where the controller's configuration is.
 const DefaultPath = "/etc/lastwatt/lastwatt.yaml"
@@ -187,16 +189,19 @@ func defaults() file {
 // Load reads the controller's configuration. kinds are the drivers there are.
 // The error is a [Problems] where the file could be read.
 func Load(path string, kinds []drivers.Kind) (Config, error) {
-	data, err := os.ReadFile(path)
+	data, err := readFile(path)
 	if err != nil {
-		return Config{}, fmt.Errorf("read the configuration: %w", err)
+		return Config{}, fmt.Errorf("read the configuration: %w (configs/reference.yaml shows what it may hold)", err)
 	}
 	return Parse(path, data, kinds)
 }
 
 // Parse is Load of data, which errors call path.
 func Parse(path string, data []byte, kinds []drivers.Kind) (Config, error) {
-	c := checker{path: path, kinds: kinds, root: parseTree(data)}
+	c := newChecker(path, referencePage, data, kinds)
+	if len(c.problems) > 0 {
+		return Config{}, c.sorted()
+	}
 	return c.config(func(into any) error { return yaml.Load(data, into, yaml.WithKnownFields()) })
 }
 

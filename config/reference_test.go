@@ -36,7 +36,7 @@ func TestTheReferenceHasEveryKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	data = []byte(strings.Replace(string(data), "  # listen:", "  listen:", 1)) // it does not go with a broker elsewhere
+	data = []byte(strings.Replace(string(data), "  # listen:", "  listen:", 1))   // it does not go with a broker elsewhere
 	data = []byte(strings.Replace(string(data), "    # waker:", "    waker:", 1)) // nor this with wake: ups
 	var tree map[string]any
 	if err := yaml.Load(data, &tree); err != nil {

@@ -239,7 +239,7 @@ func (c *core) steps(d time.Duration) time.Duration {
 // cutDelay is the delay of a cut that is armed now.
 func (c *core) cutDelay() time.Duration {
 	d := c.shortDelay()
-	if c.s.Seen.UPS.Power == OnMains && c.starting() {
+	if c.starting() {
 		d = max(d, c.bootTime()+c.r.Budgets.Park)
 	}
 	later := c.learning()
@@ -270,9 +270,12 @@ func (c *core) alarmIn(name string) (time.Duration, bool) {
 }
 
 // starting is whether nodes may be starting, since nothing is heard of them and
-// the outlets went off before.
+// the outlets went off before; on battery a node that was seen to go off is not.
 func (c *core) starting() bool {
-	return c.s.Outage.Cut && slices.ContainsFunc(c.r.Nodes, func(n NodeRules) bool { return !c.s.Seen.Nodes[n.Name].Connected })
+	o, u := c.s.Outage, c.s.Seen.UPS
+	return o.Cut && slices.ContainsFunc(c.r.Nodes, func(n NodeRules) bool {
+		return !c.s.Seen.Nodes[n.Name].Connected && !c.away(n.Name) && (u.Power == OnMains || o.Runs[n.Name].State != Halted)
+	})
 }
 
 func (c *core) cutReason() string {
