@@ -52,9 +52,10 @@ func (l *lastwatt) moved(e policy.Effect) {
 }
 
 // vote is invariant 5: what was shed leaves the Swarm its quorum, as long as there
-// is something to tell it.
+// is something to tell it. Nodes that were halted for good by an earlier stop of the
+// same outage are not shed.
 func (l *lastwatt) vote() {
-	if l.state.Phase != policy.Shedding && l.state.Phase != policy.Stopping || l.state.Outage.Cut {
+	if o := l.state.Outage; l.state.Phase != policy.Shedding && l.state.Phase != policy.Stopping || o.Cut || o.Halts {
 		return
 	}
 	managers, off := 0, 0
