@@ -94,7 +94,7 @@ func (c Config) driver(lines *wire.Lines, o drivers.Options) (drivers.Driver, er
 
 func (c Config) device(lines *wire.Lines, o drivers.Options) (*device, error) {
 	if c.Address == "" {
-		return nil, errors.New("no address: name the line, such as address: tcp://192.168.1.20:502 or address: /dev/serial/by-id/usb-...")
+		return nil, errors.New("no address: name the line, such as address: tcp://192.168.1.20:502 or address: /dev/serial/by-id/usb-ADAPTER")
 	}
 	if c.Map == "" {
 		return nil, fmt.Errorf("no map: say what device it is, such as map: pzem-004t; there are %q, and the path of a file is a map too", maps.BuiltIn())

@@ -13,7 +13,6 @@ func (p *parser) whole(m *Map, part filePart) {
 		broken bool
 		text   string
 	}{
-		{!slices.Contains([]Device{UPS, Meter, Rail, Relay}, m.Device), fmt.Sprintf("device: want ups, meter, rail or relay (got %q)", m.Device)},
 		{m.Device == Meter && m.Method == "", "method: say how it measures, such as method: measured AC"},
 		{part.Unit < 0 || part.Unit > 255, fmt.Sprintf("unit: want 1 to 247 (got %d)", part.Unit)},
 		{m.Pause < 0 || m.Pause.Seconds() > 5, fmt.Sprintf("pause: want 0s to 5s (got %v)", m.Pause)},

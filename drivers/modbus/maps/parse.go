@@ -96,6 +96,10 @@ func Parse(path string, text []byte) (Map, error) {
 		Name: nameOf(path), About: part.About, Source: part.Source, Device: part.Device, Method: part.Method, Serial: part.Serial,
 		Unit: byte(part.Unit), Pause: part.Pause, Gap: part.Gap, Most: part.Most, Hangup: part.Hangup, Guard: part.Guard, Outputs: part.Outputs,
 	}
+	if !slices.Contains([]Device{UPS, Meter, Rail, Relay}, m.Device) {
+		p.wrong(0, "device: want ups, meter, rail or relay (got %q)", m.Device)
+		return m, p.err()
+	}
 	p.fields(&m, part)
 	if len(p.problems) == 0 {
 		p.whole(&m, part)
@@ -193,14 +197,14 @@ func (p *parser) take(at string, err error, into any) {
 	var one *yaml.LoadError
 	switch {
 	case err == nil:
+	case strings.Contains(err.Error(), "no documents"):
+		p.wrong(0, "the file is empty: lastwatt modbus maps --out DIR writes examples")
 	case errors.As(err, &all):
 		for _, e := range all.Errors {
 			p.wrong(e.Mark.Line, "%s", reword(at, e.Message, into))
 		}
 	case errors.As(err, &one):
 		p.wrong(one.Mark.Line, "%s", reword(at, one.Message, into))
-	case strings.Contains(err.Error(), "no documents"):
-		p.wrong(0, "the file is empty: lastwatt modbus maps --out DIR writes examples")
 	default:
 		p.wrong(0, "%s", reword(at, err.Error(), into))
 	}

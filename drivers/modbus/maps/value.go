@@ -84,8 +84,8 @@ func (f Field) bounded(n float64, raw uint64) (Value, string) {
 	if f.Type[0] == 'f' && slices.ContainsFunc(f.Invalid, func(i int64) bool { return float64(i) == n || uint64(i) == raw }) {
 		return Value{}, fmt.Sprintf("%v says that there is none", n)
 	}
-	// Rounded to 12 digits: 2300 * 0.1 is 230, and not 230.00000000000003.
-	n, _ = strconv.ParseFloat(strconv.FormatFloat(n*f.Scale+f.Offset, 'g', 12, 64), 64)
+	// Rounded to 15 digits: 2300 * 0.1 is 230, and not 230.00000000000003.
+	n, _ = strconv.ParseFloat(strconv.FormatFloat(n*f.Scale+f.Offset, 'g', 15, 64), 64)
 	switch {
 	case f.Least != nil && n < *f.Least:
 		return Value{}, fmt.Sprintf("%v cannot be true: it is below %v", n, *f.Least)
