@@ -19,7 +19,7 @@ func TestADeviceKeepsADriversPromises(t *testing.T) {
 	t.Run("rtu", func(t *testing.T) {
 		drivertest.Run(t, func(t *testing.T) drivertest.Rig {
 			r := newRig(t, false)
-			t.Cleanup(r.serial.Close)
+			t.Cleanup(r.close)
 			pzem(r.device, 1)
 			return drivertest.Rig{Driver: r.driver(r.config("pzem-004t")), Unplug: r.serial.Unplug, Plug: r.serial.Plug}
 		})
@@ -27,7 +27,7 @@ func TestADeviceKeepsADriversPromises(t *testing.T) {
 	t.Run("tcp", func(t *testing.T) {
 		drivertest.Run(t, func(t *testing.T) drivertest.Rig {
 			r := newRig(t, true)
-			t.Cleanup(r.net.Close)
+			t.Cleanup(r.close)
 			apc(r.device)
 			return drivertest.Rig{Driver: r.driver(r.config("apc-smart-ups")), Unplug: r.net.Unplug, Plug: r.net.Plug}
 		})
@@ -35,7 +35,7 @@ func TestADeviceKeepsADriversPromises(t *testing.T) {
 	t.Run("relays", func(t *testing.T) {
 		drivertest.Run(t, func(t *testing.T) drivertest.Rig {
 			r := newRig(t, false)
-			t.Cleanup(r.serial.Close)
+			t.Cleanup(r.close)
 			relays(r.device, 1)
 			c := r.config("waveshare-relay-8")
 			c.Outputs = map[string]Output{"node04": {Relay: 1}}
@@ -326,4 +326,36 @@ func TestWhatAUPSCannotBeToldIsRefused(t *testing.T) {
 			t.Errorf("it was written to: % x", w)
 		}
 	})
+}
+
+// TestNothingIsReportedBeforeTheGuard has an answer come so late that the line was
+// drained and asked anew: from then on each answer is the one before's.
+func TestNothingIsReportedBeforeTheGuard(t *testing.T) {
+	for late := 500 * time.Millisecond; late < 8*time.Second; late += 50 * time.Millisecond {
+		inSerial(t, func(t *testing.T, r *rig) {
+			soaked(r.device, 1)
+			r.peer.Late = late
+			n, strike := 0, -1
+			r.peer.Next = func() modbustest.Fault {
+				if strike--; strike == 0 {
+					return modbustest.Late
+				}
+				return modbustest.None
+			}
+			ctx, stop := context.WithTimeout(t.Context(), 30*time.Second)
+			defer stop()
+			d := r.driver(r.config(writeMap(t, soakMap)))
+			for ctx.Err() == nil {
+				d.Run(ctx, func(reading drivers.Reading) {
+					check(t, 1, reading.Fact)
+					if n++; n == 2 {
+						strike = 1 // the next poll's first answer
+					}
+				})
+			}
+			if n < 4 {
+				t.Errorf("late by %v: %d readings", late, n)
+			}
+		})
+	}
 }

@@ -24,6 +24,17 @@ type rig struct {
 	serial *modbustest.Serial
 	net    *modbustest.Network
 	lines  *wire.Lines
+	ended  chan struct{} // closed when the serial line's device has ended
+}
+
+// close ends the device.
+func (r *rig) close() {
+	if r.net != nil {
+		r.net.Close()
+		return
+	}
+	r.serial.Close()
+	<-r.ended
 }
 
 // inSerial and inTCP run a test in fake time.
@@ -31,7 +42,7 @@ func inSerial(t *testing.T, test func(t *testing.T, r *rig)) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, false)
 		test(t, r)
-		r.serial.Close()
+		r.close()
 	})
 }
 
@@ -39,7 +50,7 @@ func inTCP(t *testing.T, test func(t *testing.T, r *rig)) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, true)
 		test(t, r)
-		r.net.Close()
+		r.close()
 	})
 }
 
@@ -52,7 +63,11 @@ func newRig(t *testing.T, tcp bool) *rig {
 		return r
 	}
 	r.serial = modbustest.NewSerial()
-	go r.peer.Serve(r.serial)
+	r.ended = make(chan struct{})
+	go func() {
+		r.peer.Serve(r.serial)
+		close(r.ended)
+	}()
 	r.lines = wire.NewLines(r.serial.Open)
 	return r
 }
