@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"lastwatt/drivers"
+	"lastwatt/drivers/modbus/maps"
 	"lastwatt/drivers/modbus/modbustest"
 	"lastwatt/drivers/modbus/wire"
 )
@@ -192,4 +193,19 @@ func cyberpower(d *modbustest.Device) {
 func relays(d *modbustest.Device, unit int) {
 	d.Set(unit, modbustest.Coils, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 	d.Set(unit, modbustest.Holding, 0x8000, 200)
+}
+
+// serialMap is a map with nothing but the usual settings of a serial line.
+func serialMap() maps.Map {
+	return maps.Map{Serial: maps.Serial{Baud: 9600, Parity: "none", DataBits: 8, StopBits: 1}}
+}
+
+// boardMap is the map of a board of eight relays.
+func boardMap(t *testing.T) string {
+	t.Helper()
+	text, err := maps.Text("waveshare-relay-8")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }

@@ -30,8 +30,10 @@ func (v Value) String() string {
 	if v.IsText {
 		return v.Text
 	}
-	return strconv.FormatFloat(v.Number, 'f', -1, 64)
+	return plain(v.Number)
 }
+
+func plain(n float64) string { return strconv.FormatFloat(n, 'f', -1, 64) }
 
 // Decode makes a value of the bytes that came. Where there is none, absent says
 // why: a value that cannot be true is never 0.
@@ -88,9 +90,9 @@ func (f Field) bounded(n float64, raw uint64) (Value, string) {
 	n, _ = strconv.ParseFloat(strconv.FormatFloat(n*f.Scale+f.Offset, 'g', 15, 64), 64)
 	switch {
 	case f.Least != nil && n < *f.Least:
-		return Value{}, fmt.Sprintf("%v cannot be true: it is below %v", n, *f.Least)
+		return Value{}, fmt.Sprintf("%s cannot be true: it is below %s", plain(n), plain(*f.Least))
 	case f.Greatest != nil && n > *f.Greatest:
-		return Value{}, fmt.Sprintf("%v cannot be true: it is above %v", n, *f.Greatest)
+		return Value{}, fmt.Sprintf("%s cannot be true: it is above %s", plain(n), plain(*f.Greatest))
 	case f.Type == "bool" && n != 0 && n != 1:
 		return Value{}, fmt.Sprintf("%v is neither 0 nor 1", n)
 	}

@@ -43,7 +43,9 @@ func (f Fault) String() string {
 // A Peer answers for a device on one line.
 type Peer struct {
 	Device *Device
-	TCP    bool // the framing
+	// Relay, where it is set, answers instead of Device: nil is no answer.
+	Relay func(unit byte, pdu []byte) []byte
+	TCP   bool // the framing
 	// Latency is how long an answer takes, and Late how long one that is late.
 	Latency, Late time.Duration
 	// Next says what befalls each answer; nil is nothing.
@@ -59,7 +61,7 @@ func (p *Peer) Serve(line io.ReadWriter) error {
 		if err != nil {
 			return err
 		}
-		answer := p.Device.answer(int(unit), pdu)
+		answer := p.answer(unit, pdu)
 		time.Sleep(p.Latency)
 		if answer == nil {
 			continue
@@ -75,6 +77,13 @@ func (p *Peer) Serve(line io.ReadWriter) error {
 			return err
 		}
 	}
+}
+
+func (p *Peer) answer(unit byte, pdu []byte) []byte {
+	if p.Relay != nil {
+		return p.Relay(unit, pdu)
+	}
+	return p.Device.answer(int(unit), pdu)
 }
 
 // request reads one. Every request that the driver sends has 5 bytes beside the
