@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"lastwatt/drivers"
-	"lastwatt/drivers/modbus/maps"
 	"lastwatt/drivers/modbus/modbustest"
 	"lastwatt/drivers/modbus/wire"
 )
@@ -60,7 +59,7 @@ func newRig(t *testing.T, tcp bool) *rig {
 	r.peer = &modbustest.Peer{Device: r.device, TCP: tcp, Latency: 20 * time.Millisecond, Late: 1500 * time.Millisecond}
 	if tcp {
 		r.net = modbustest.NewNetwork(func(c io.ReadWriteCloser) { r.peer.Serve(c) })
-		r.lines = wire.NewLines(r.net.Open)
+		r.lines = wire.NewLines(opener(r.net.Open))
 		return r
 	}
 	r.serial = modbustest.NewSerial()
@@ -69,8 +68,13 @@ func newRig(t *testing.T, tcp bool) *rig {
 		r.peer.Serve(r.serial)
 		close(r.ended)
 	}()
-	r.lines = wire.NewLines(r.serial.Open)
+	r.lines = wire.NewLines(opener(r.serial.Open))
 	return r
+}
+
+// opener opens a line in memory.
+func opener(open func() (modbustest.Conn, error)) wire.Opener {
+	return func(context.Context, wire.Settings) (wire.Conn, error) { return open() }
 }
 
 // config is of a device on the rig's line.
@@ -193,19 +197,4 @@ func cyberpower(d *modbustest.Device) {
 func relays(d *modbustest.Device, unit int) {
 	d.Set(unit, modbustest.Coils, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 	d.Set(unit, modbustest.Holding, 0x8000, 200)
-}
-
-// serialMap is a map with nothing but the usual settings of a serial line.
-func serialMap() maps.Map {
-	return maps.Map{Serial: maps.Serial{Baud: 9600, Parity: "none", DataBits: 8, StopBits: 1}}
-}
-
-// boardMap is the map of a board of eight relays.
-func boardMap(t *testing.T) string {
-	t.Helper()
-	text, err := maps.Text("waveshare-relay-8")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
 }

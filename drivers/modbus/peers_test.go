@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"lastwatt/drivers"
+	"lastwatt/drivers/modbus/maps"
 	"lastwatt/drivers/modbus/modbustest"
 	"lastwatt/drivers/modbus/wire"
 )
@@ -420,4 +421,19 @@ func relayTo(t *testing.T, back wire.Conn, tcp bool) func(unit byte, pdu []byte)
 		}
 		return answer
 	}
+}
+
+// serialMap is a map with nothing but the usual settings of a serial line.
+func serialMap() maps.Map {
+	return maps.Map{Serial: maps.Serial{Baud: 9600, Parity: "none", DataBits: 8, StopBits: 1}}
+}
+
+// boardMap is the map of a board of eight relays.
+func boardMap(t *testing.T) string {
+	t.Helper()
+	text, err := maps.Text("waveshare-relay-8")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }

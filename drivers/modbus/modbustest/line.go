@@ -4,7 +4,6 @@
 package modbustest
 
 import (
-	"context"
 	"errors"
 	"io"
 	"os"
@@ -12,8 +11,13 @@ import (
 	"time"
 
 	"lastwatt/drivers"
-	"lastwatt/drivers/modbus/wire"
 )
+
+// A Conn is the driver's end of a line.
+type Conn interface {
+	io.ReadWriteCloser
+	SetDeadline(time.Time) error
+}
 
 // A buffer is one direction of a line: writes never wait.
 type buffer struct {
@@ -104,8 +108,8 @@ type Serial struct {
 // NewSerial makes a line that is plugged in.
 func NewSerial() *Serial { return &Serial{toDevice: newBuffer()} }
 
-// Open is a [wire.Opener].
-func (s *Serial) Open(context.Context, wire.Settings) (wire.Conn, error) {
+// Open opens the driver's end. One at a time has the port.
+func (s *Serial) Open() (Conn, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.out {
@@ -181,8 +185,8 @@ type Network struct {
 // NewNetwork makes a host that is up.
 func NewNetwork(serve func(io.ReadWriteCloser)) *Network { return &Network{serve: serve} }
 
-// Open is a [wire.Opener].
-func (n *Network) Open(context.Context, wire.Settings) (wire.Conn, error) {
+// Open makes a connection.
+func (n *Network) Open() (Conn, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.out {

@@ -57,7 +57,7 @@ func overRTU(t *testing.T, test func(t *testing.T, r *rig)) {
 			r.peer.Serve(r.serial)
 			close(ended)
 		}()
-		r.join(r.serial.Open, serialSettings())
+		r.join(opener(r.serial.Open), serialSettings())
 		test(t, r)
 		r.line.Leave()
 		r.serial.Close()
@@ -69,7 +69,7 @@ func overTCP(t *testing.T, test func(t *testing.T, r *rig)) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &rig{t: t, peer: &modbustest.Peer{Device: registers(), TCP: true, Latency: 20 * time.Millisecond, Late: timeout * 9 / 5}}
 		r.net = modbustest.NewNetwork(func(c io.ReadWriteCloser) { r.peer.Serve(c) })
-		r.join(r.net.Open, wire.Settings{Framing: wire.TCP, Host: "ups:502"})
+		r.join(opener(r.net.Open), wire.Settings{Framing: wire.TCP, Host: "ups:502"})
 		test(t, r)
 		r.line.Leave()
 		r.net.Close()
@@ -83,6 +83,11 @@ func (r *rig) join(open wire.Opener, s wire.Settings) {
 		r.t.Fatal(err)
 	}
 	r.line = line
+}
+
+// opener opens a line in memory.
+func opener(open func() (modbustest.Conn, error)) wire.Opener {
+	return func(context.Context, wire.Settings) (wire.Conn, error) { return open() }
 }
 
 // next sets what befalls the next answers.
@@ -350,7 +355,7 @@ func (r *rig) unplugged() (unplug, plug func()) {
 func TestALineThatNeverFallsSilentIsToldSo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := modbustest.NewSerial()
-		line, err := wire.NewLines(s.Open).Join(serialSettings())
+		line, err := wire.NewLines(opener(s.Open)).Join(serialSettings())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -394,7 +399,7 @@ func TestUsersOfOneLineShareOnePort(t *testing.T) {
 			(&modbustest.Peer{Device: registers()}).Serve(s)
 			close(ended)
 		}()
-		lines := wire.NewLines(s.Open)
+		lines := wire.NewLines(opener(s.Open))
 		results := make(chan error, 8)
 		for n := range 8 {
 			go func() {

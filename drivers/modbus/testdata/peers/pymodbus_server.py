@@ -17,7 +17,7 @@ block = {name: ModbusSparseDataBlock(values or {0: 0}) for name, values in table
 unit = ModbusSlaveContext(co=block["coil"], di=block["discrete"], hr=block["holding"], ir=block["input"], zero_mode=True)
 context = ModbusServerContext(slaves={1: unit}, single=False)
 if how == "rtu":
-    StartSerialServer(context, framer=ModbusRtuFramer, port=where, baudrate=115200, timeout=0.005)
+    StartSerialServer(context=context, framer=ModbusRtuFramer, port=where, baudrate=115200, timeout=0.005)
 else:
     framer = ModbusSocketFramer if how == "tcp" else ModbusRtuFramer
-    StartTcpServer(context, framer=framer, address=("127.0.0.1", int(where)), allow_reuse_address=True)
+    StartTcpServer(context=context, framer=framer, address=("127.0.0.1", int(where)), allow_reuse_address=True)
