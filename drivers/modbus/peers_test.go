@@ -316,7 +316,8 @@ func TestNoValueThroughABadLineIsWrong(t *testing.T) {
 			fast.poll, fast.base.Timeout = time.Millisecond, 25*time.Millisecond
 		}
 		counts := &tally{faults: map[modbustest.Fault]int{}}
-		bad.Next = counts.random(bad, 100, func() time.Duration { return lateness() / 40 })
+		bad.LateBy = func() time.Duration { return lateness() / 40 }
+		bad.Next = counts.random(bad, 100)
 		ctx, stop := context.WithTimeout(t.Context(), long)
 		defer stop()
 		counts.run(ctx, t, d, 1, 10*time.Millisecond)

@@ -72,7 +72,7 @@ type tally struct {
 // random strikes one answer in every. A serial device that answers another
 // question than the one that was asked, unasked, is beyond what the protocol can
 // tell, and none does: Other is for TCP alone.
-func (c *tally) random(p *modbustest.Peer, every int, late func() time.Duration) func() modbustest.Fault {
+func (c *tally) random(p *modbustest.Peer, every int) func() modbustest.Fault {
 	all := modbustest.Faults()
 	return func() modbustest.Fault {
 		if rand.IntN(every) != 0 {
@@ -82,7 +82,6 @@ func (c *tally) random(p *modbustest.Peer, every int, late func() time.Duration)
 		if f == modbustest.Other && !p.TCP {
 			f = modbustest.Late
 		}
-		p.Late = late()
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.faults[f]++
@@ -130,7 +129,7 @@ func TestNoValueOfALongTimeIsWrong(t *testing.T) {
 	}
 	soak := func(t *testing.T, r *rig) {
 		c := &tally{faults: map[modbustest.Fault]int{}}
-		r.peer.Next = c.random(r.peer, 50, lateness)
+		r.peer.Next, r.peer.LateBy = c.random(r.peer, 50), lateness
 		ctx, stop := context.WithTimeout(t.Context(), long)
 		defer stop()
 		path := writeMap(t, soakMap)

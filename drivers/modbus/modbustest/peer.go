@@ -48,14 +48,16 @@ type Peer struct {
 	TCP   bool // the framing
 	// Latency is how long an answer takes, and Late how long one that is late.
 	Latency, Late time.Duration
+	// LateBy, where it is set, stands for Late.
+	LateBy func() time.Duration
 	// Next says what befalls each answer; nil is nothing.
 	Next func() Fault
-
-	last []byte // the answer before, as it was framed
 }
 
-// Serve answers until the line ends.
+// Serve answers until the line ends. It may serve several lines at once, if Next
+// and LateBy may be called so.
 func (p *Peer) Serve(line io.ReadWriter) error {
+	var before []byte // the last answer, as it was framed
 	for {
 		header, unit, pdu, err := p.request(line)
 		if err != nil {
@@ -73,9 +75,10 @@ func (p *Peer) Serve(line io.ReadWriter) error {
 		if fault == HangUp && p.TCP {
 			return io.EOF
 		}
-		if err := p.send(line, fault, header, unit, answer); err != nil {
+		if err := p.send(line, fault, before, header, unit, answer); err != nil {
 			return err
 		}
+		before = p.frame(header, unit, answer)
 	}
 }
 
@@ -114,13 +117,15 @@ func (p *Peer) frame(header []byte, unit byte, pdu []byte) []byte {
 	return binary.LittleEndian.AppendUint16(f, CRC(f))
 }
 
-func (p *Peer) send(line io.Writer, fault Fault, header []byte, unit byte, pdu []byte) error {
+func (p *Peer) send(line io.Writer, fault Fault, before, header []byte, unit byte, pdu []byte) error {
 	f := p.frame(header, unit, pdu)
-	before := p.last
-	p.last = f
 	switch fault {
 	case Late:
-		time.Sleep(p.Late)
+		late := p.Late
+		if p.LateBy != nil {
+			late = p.LateBy()
+		}
+		time.Sleep(late)
 	case Lost, HangUp:
 		return nil
 	case Short:

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -92,7 +93,10 @@ func opener(open func() (modbustest.Conn, error)) wire.Opener {
 
 // next sets what befalls the next answers.
 func (r *rig) next(faults ...modbustest.Fault) {
+	var mu sync.Mutex
 	r.peer.Next = func() modbustest.Fault {
+		mu.Lock()
+		defer mu.Unlock()
 		if len(faults) == 0 {
 			return modbustest.None
 		}
