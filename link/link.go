@@ -138,6 +138,8 @@ func toReport(r drivers.Reading, now time.Time) (report, error) {
 		kind = "meter"
 	case drivers.Witness:
 		kind = "witness"
+	case drivers.Output:
+		kind = "output"
 	case drivers.Node:
 		kind = "node"
 	default:
@@ -160,6 +162,8 @@ func (p report) reading(source string, now time.Time) (drivers.Reading, error) {
 		r.Fact, err = decode[drivers.Meter](p.Fact)
 	case "witness":
 		r.Fact, err = decode[drivers.Witness](p.Fact)
+	case "output":
+		r.Fact, err = decode[drivers.Output](p.Fact)
 	case "node":
 		r.Fact, err = decode[drivers.Node](p.Fact)
 	default:

@@ -53,6 +53,7 @@ func commands() []command {
 		{"token", "[--node NAME] [--expires 1h]", "print the line that a node joins with", token},
 		{"join", "TOKEN [--node NAME]", "make this machine a node of the controller that made the token", join},
 		{"ups", "list|read|watch|dump|do|learn", "power devices on the USB bus", ups},
+		{"modbus", "scan|read|watch|switch|maps", "Modbus devices: meters, UPSes, relays", modbusCommand},
 		{"simulate", "FILE... [--json] [--seed 1] [--runs 1]", "bring a simulated rack through a scenario's outages, in no time", simulateCommand},
 		{"compare", "FILE... [--json] [--seed 1] [--runs 1]", "the same outages under the ways people do it today", compareCommand},
 		{"config", "check FILE", "say what is wrong in a configuration", configCommand},

@@ -92,7 +92,7 @@ func upsStatus(e env, err error) int {
 	switch {
 	case err == nil:
 		return exitOK
-	case errors.Is(err, drivers.ErrNoDevice):
+	case errors.Is(err, drivers.ErrNoDevice), errors.Is(err, errNothing):
 		return fail(e, exitAbsent, err)
 	case errors.Is(err, errUsage):
 		return fail(e, exitUsage, err)
