@@ -196,6 +196,27 @@ func (c *Controller) summary(s rack.Snapshot) string {
 	return text + " (" + c.mode() + ")"
 }
 
+// lostRemedy is what to do about a UPS that a driver cannot reach.
+func lostRemedy(driver string) string {
+	switch driver {
+	case "usbhid":
+		return "check its USB cable; \"lastwatt ups list\" shows what is on the bus"
+	case "nut":
+		return "on the NUT server: systemctl status nut-server nut-driver; \"lastwatt ups read --nut HOST\" shows what it says"
+	case "modbus":
+		return "check its line and address; \"lastwatt modbus read\" shows what it says"
+	}
+	return "check its connection and its entry in the configuration"
+}
+
+// readingRemedy is what to do about something that a UPS says.
+func readingRemedy(driver string) string {
+	if driver == "usbhid" {
+		return "if it is a matter of scale, correct it with scale: in the configuration; and send the output of \"lastwatt ups dump\" with a bug report"
+	}
+	return "look at the UPS, and at what its server or its map says of it"
+}
+
 func (c *Controller) health() []rack.Problem {
 	list := []rack.Problem{}
 	add := func(code, severity, text, remedy string) {
@@ -204,14 +225,14 @@ func (c *Controller) health() []rack.Problem {
 	for _, u := range c.c.UPS {
 		v := c.ups[u.Name]
 		if !v.Contact {
-			add("ups-contact", "critical", "UPS "+u.Name+" does not answer: "+v.Lost, "check its USB cable; \"lastwatt ups list\" shows what is on the bus")
+			add("ups-contact", "critical", "UPS "+u.Name+" does not answer: "+v.Lost, lostRemedy(u.Kind))
 			continue
 		}
 		if v.Fact.ReplaceBattery != nil && *v.Fact.ReplaceBattery {
 			add("replace-battery", "warning", "UPS "+u.Name+" asks for a new battery", "replace it")
 		}
 		for _, w := range v.Fact.Warnings {
-			add("ups-reading", "warning", "UPS "+u.Name+": "+w, "if it is a matter of scale, correct it with scale: in the configuration; and send the output of \"lastwatt ups dump\" with a bug report")
+			add("ups-reading", "warning", "UPS "+u.Name+": "+w, readingRemedy(u.Kind))
 		}
 	}
 	for _, n := range c.c.Rules.Nodes {

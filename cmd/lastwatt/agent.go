@@ -32,9 +32,10 @@ func agentCommand(ctx context.Context, e env, args []string) int {
 	board := agent.Board{Root: "/", Clock: clk}
 	c := agent.Config{Node: cfg.Node, BootID: clock.BootID(), Model: board.Model(), Clock: clk, Log: log, Sensors: []drivers.Driver{board},
 		Machine: agent.System{HaltCommands: cfg.Commands.Halt, ParkCommands: cfg.Commands.Park, RebootCommands: cfg.Commands.Reboot, TimerCommands: cfg.Commands.Timer}.Or(agent.DefaultSystem())}
+	kinds := all.Kinds() // once: a line that several devices hang on is shared
 	c.Outputs = map[string]drivers.Switcher{}
 	for _, s := range cfg.Sensors {
-		d, err := openSensor(s, clk, log)
+		d, err := openSensor(s, kinds, clk, log)
 		if err != nil {
 			return fail(e, exitConfig, err)
 		}

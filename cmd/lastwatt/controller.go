@@ -87,10 +87,11 @@ func runController(ctx context.Context, cfg config.Config, h hostOf) error {
 	for _, n := range cfg.Nodes {
 		cc.Models[n.Name] = n.Model
 	}
-	if cc.UPS, err = openDrivers(cfg, h); err != nil {
+	kinds := all.Kinds() // once: a line that several devices hang on is shared
+	if cc.UPS, err = openDrivers(cfg, kinds, h); err != nil {
 		return err
 	}
-	if cc.Sensors, err = openSensors(cfg, h); err != nil {
+	if cc.Sensors, err = openSensors(cfg, kinds, h); err != nil {
 		return err
 	}
 	wire(&cc, cfg)
@@ -201,10 +202,10 @@ func wire(cc *controller.Config, cfg config.Config) {
 	}
 }
 
-func openSensors(cfg config.Config, h hostOf) ([]controller.Sensor, error) {
+func openSensors(cfg config.Config, kinds []drivers.Kind, h hostOf) ([]controller.Sensor, error) {
 	var list []controller.Sensor
 	for _, s := range cfg.Sensors {
-		d, err := openSensor(s, h.Clock, h.Log)
+		d, err := openSensor(s, kinds, h.Clock, h.Log)
 		if err != nil {
 			return nil, err
 		}
@@ -214,8 +215,8 @@ func openSensors(cfg config.Config, h hostOf) ([]controller.Sensor, error) {
 }
 
 // openSensor makes the driver of a sensor; it opens nothing.
-func openSensor(s config.Sensor, clk clock.Clock, log *slog.Logger) (drivers.Driver, error) {
-	kind, err := drivers.Find(all.Kinds(), s.Driver)
+func openSensor(s config.Sensor, kinds []drivers.Kind, clk clock.Clock, log *slog.Logger) (drivers.Driver, error) {
+	kind, err := drivers.Find(kinds, s.Driver)
 	if err != nil {
 		return nil, err
 	}
@@ -226,10 +227,10 @@ func openSensor(s config.Sensor, clk clock.Clock, log *slog.Logger) (drivers.Dri
 	return d, nil
 }
 
-func openDrivers(cfg config.Config, h hostOf) ([]controller.UPS, error) {
+func openDrivers(cfg config.Config, kinds []drivers.Kind, h hostOf) ([]controller.UPS, error) {
 	var list []controller.UPS
 	for _, u := range cfg.UPS {
-		kind, err := drivers.Find(all.Kinds(), u.Driver)
+		kind, err := drivers.Find(kinds, u.Driver)
 		if err != nil {
 			return nil, err
 		}
