@@ -16,6 +16,7 @@ type parts struct {
 	rails     []drivers.Rail
 	meters    []drivers.Meter
 	witnesses []drivers.Witness
+	outputs   []drivers.Output
 	at        map[string]time.Duration // when, by kind and name
 }
 
@@ -51,6 +52,12 @@ func (c *Controller) aged(node string) parts {
 			w.Mains = nil
 		}
 		s.witnesses = append(s.witnesses, w)
+	}
+	for _, o := range p.outputs {
+		if old("output", o.Name) {
+			o.On = nil
+		}
+		s.outputs = append(s.outputs, o)
 	}
 	return s
 }
@@ -106,6 +113,8 @@ func (c *Controller) takePart(ctx context.Context, node, source string, fact dri
 	case drivers.Witness:
 		take(p, &p.witnesses, "witness", f, func(o drivers.Witness) string { return o.Name }, now)
 		c.witness(f)
+	case drivers.Output:
+		take(p, &p.outputs, "output", f, func(o drivers.Output) string { return o.Name }, now)
 	}
 }
 

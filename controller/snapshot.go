@@ -77,7 +77,7 @@ func (c *Controller) view() rack.Snapshot {
 		Last: c.last, UPS: []rack.UPS{}, Nodes: []rack.Node{}, Health: []rack.Problem{},
 	}
 	p := c.aged("")
-	s.Fans, s.Rails, s.Meters, s.Witnesses = p.fans, p.rails, p.meters, p.witnesses
+	s.Fans, s.Rails, s.Meters, s.Witnesses, s.Outputs = p.fans, p.rails, p.meters, p.witnesses, p.outputs
 	for _, u := range c.c.UPS {
 		v := *c.ups[u.Name]
 		if v.Known {
@@ -99,7 +99,7 @@ func (c *Controller) view() rack.Snapshot {
 func (c *Controller) node(r policy.NodeRules) rack.Node {
 	n := *c.nodes[r.Name]
 	p := c.aged(r.Name)
-	n.Fans, n.Rails, n.Meters = p.fans, p.rails, p.meters
+	n.Fans, n.Rails, n.Meters, n.Outputs = p.fans, p.rails, p.meters, p.outputs
 	n.State = "unknown"
 	if n.Connected {
 		n.State = "up"

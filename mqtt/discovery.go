@@ -151,7 +151,7 @@ func clusterDevice(s rack.Snapshot, o Options) deviceDoc {
 		c.ValueTemplate = fmt.Sprintf("{{ value_json.witnesses.get('%s') }}", slug(w.Name))
 		d.add("witness_"+slug(w.Name), c)
 	}
-	d.addParts(s.Fans, s.Rails, s.Meters)
+	d.addParts(s.Fans, s.Rails, s.Meters, s.Outputs)
 	d.addEvents(o)
 	return d
 }
@@ -187,7 +187,7 @@ func nodeDevice(n rack.Node, o Options) deviceDoc {
 	add("draw", measured("Draw", "power", "W", 1))
 	add("under_voltage", binary("Under-voltage", "problem").diagnostic())
 	add("throttled", sensor("Throttled").diagnostic())
-	d.addParts(n.Fans, n.Rails, n.Meters)
+	d.addParts(n.Fans, n.Rails, n.Meters, n.Outputs)
 	return d
 }
 

@@ -66,7 +66,7 @@ func newClusterDoc(s rack.Snapshot) clusterDoc {
 		Site: s.Site, Mode: oneOf(s.Mode, modes()), Phase: oneOf(s.Phase, phases()), Summary: shorten(s.Summary), OnBattery: onBattery(s.UPS),
 		Problem: len(s.Health) > 0, Problems: len(s.Health), Health: list(s.Health),
 		SwarmKnown: s.Swarm.Known, Services: list(s.Swarm.Services),
-		partsDoc: newPartsDoc(s.Fans, s.Rails, s.Meters), Witnesses: map[string]*bool{},
+		partsDoc: newPartsDoc(s.Fans, s.Rails, s.Meters, s.Outputs), Witnesses: map[string]*bool{},
 	}
 	for _, w := range s.Witnesses {
 		d.Witnesses[slug(w.Name)] = w.Mains
@@ -180,7 +180,7 @@ func newNodeDoc(n rack.Node) nodeDoc {
 		Availability: text(n.Availability), SwarmState: text(n.SwarmState),
 		Temperature: number(n.Fact.Temperature, 1), Draw: number(n.Fact.Draw, 0.1), DrawMethod: text(n.Fact.Method),
 		UnderVoltage: n.Fact.UnderVoltage, Throttled: throttled(n.Fact.Throttled), Reset: text(n.Fact.Reset), Drives: newDrives(n.Fact.Drives),
-		partsDoc: newPartsDoc(n.Fans, n.Rails, n.Meters),
+		partsDoc: newPartsDoc(n.Fans, n.Rails, n.Meters, n.Outputs),
 	}
 }
 

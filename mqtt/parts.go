@@ -13,6 +13,8 @@ type partsDoc struct {
 	Fans   map[string]fanDoc   `json:"fans"`
 	Rails  map[string]railDoc  `json:"rails"`
 	Meters map[string]meterDoc `json:"meters"`
+	// Outputs say whether a relay or pin is on.
+	Outputs map[string]*bool `json:"outputs"`
 }
 
 type fanDoc struct {
@@ -46,8 +48,11 @@ type drive struct {
 	Wear        *float64 `json:"wear"`
 }
 
-func newPartsDoc(fans []drivers.Fan, rails []drivers.Rail, meters []drivers.Meter) partsDoc {
-	d := partsDoc{map[string]fanDoc{}, map[string]railDoc{}, map[string]meterDoc{}}
+func newPartsDoc(fans []drivers.Fan, rails []drivers.Rail, meters []drivers.Meter, outputs []drivers.Output) partsDoc {
+	d := partsDoc{map[string]fanDoc{}, map[string]railDoc{}, map[string]meterDoc{}, map[string]*bool{}}
+	for _, o := range outputs {
+		d.Outputs[slug(o.Name)] = o.On
+	}
 	for _, f := range fans {
 		doc := fanDoc{RPM: number(f.RPM, 10), State: text(string(f.State)), Duty: number(f.Duty, 1)}
 		if f.State != "" && f.State != drivers.FanUnknown {
@@ -88,10 +93,10 @@ func throttled(flags []string) *string {
 	return new(strings.Join(flags, ", "))
 }
 
-// addParts adds fans, rails and meters. A part that goes missing from the document
+// addParts adds fans, rails, meters and outputs. A part that goes missing from the document
 // reads as unknown; a plain path would be a warning of the template with every
 // message.
-func (d deviceDoc) addParts(fans []drivers.Fan, rails []drivers.Rail, meters []drivers.Meter) {
+func (d deviceDoc) addParts(fans []drivers.Fan, rails []drivers.Rail, meters []drivers.Meter, outputs []drivers.Output) {
 	add := func(c component, list, name, key, entity string) {
 		c.ValueTemplate = fmt.Sprintf("{{ (value_json.%s.get('%s') or {}).get('%s') }}", list, slug(name), key)
 		d.add(entity, c)
@@ -112,5 +117,10 @@ func (d deviceDoc) addParts(fans []drivers.Fan, rails []drivers.Rail, meters []d
 		add(measured("Voltage "+m.Name, "voltage", "V", 1).rare(), "meters", m.Name, "volts", "meter_"+slug(m.Name)+"_voltage")
 		add(measured("Current "+m.Name, "current", "A", 2).rare(), "meters", m.Name, "amps", "meter_"+slug(m.Name)+"_current")
 		add(energy.rare(), "meters", m.Name, "energy_wh", "meter_"+slug(m.Name)+"_energy")
+	}
+	for _, o := range outputs {
+		c := binary("Output "+o.Name, "").diagnostic()
+		c.ValueTemplate = fmt.Sprintf("{{ value_json.outputs.get('%s') }}", slug(o.Name))
+		d.add("output_"+slug(o.Name), c)
 	}
 }

@@ -35,6 +35,7 @@ func onBatterySnapshot() rack.Snapshot {
 		Fans:      []drivers.Fan{{Name: "top", State: "stalled", RPM: ptr(0.0)}},
 		Rails:     []drivers.Rail{{Name: "12V", Good: ptr(false)}},
 		Meters:    []drivers.Meter{{Name: "switch", Watts: ptr(drivers.Watt(8.25)), Energy: ptr(drivers.WattHour(123456)), Method: "measured AC"}},
+		Outputs:   []drivers.Output{{Name: "fan-relay", On: ptr(true)}},
 		Witnesses: []drivers.Witness{{Name: "optocoupler", Mains: ptr(false)}},
 		Swarm:     rack.Swarm{Known: true, Managers: 3, Quorum: true, Leader: "node01", Services: []rack.Service{{Name: "web", Running: 2, Desired: 2}}},
 		Plan: rack.Plan{TimeToEmpty: ptr(2889 * time.Second), Method: "slope", Margin: ptr(2 * time.Minute),

@@ -32,7 +32,9 @@ type Snapshot struct {
 	Meters []drivers.Meter `json:"meters,omitempty"`
 	// Witnesses look at mains beside the UPS.
 	Witnesses []drivers.Witness `json:"witnesses,omitempty"`
-	Swarm     Swarm             `json:"swarm"`
+	// Outputs are relays and pins that the controller's machine drives.
+	Outputs []drivers.Output `json:"outputs,omitempty"`
+	Swarm   Swarm            `json:"swarm"`
 
 	Plan   Plan      `json:"plan"`
 	Health []Problem `json:"health"`
@@ -88,7 +90,8 @@ type Node struct {
 	Fans  []drivers.Fan  `json:"fans,omitempty"`
 	Rails []drivers.Rail `json:"rails,omitempty"`
 	// Meters that hang on this node's buses.
-	Meters []drivers.Meter `json:"meters,omitempty"`
+	Meters  []drivers.Meter  `json:"meters,omitempty"`
+	Outputs []drivers.Output `json:"outputs,omitempty"`
 }
 
 // A Swarm is the cluster's state as a manager told it last.
