@@ -81,6 +81,9 @@ func ruleWords() map[string]func(*world, words) {
 				}
 			}
 		},
+		"hot": func(w *world, a words) { // a fan stands still, and the node heats up
+			w.send(Heat{Node: a.at(0), Hot: true})
+		},
 		"delay-step": func(w *world, a words) { w.rules.UPS.DelayStep = a.time(a.at(0)) },
 		"budget": func(w *world, a words) {
 			b := &w.rules.Budgets
