@@ -72,8 +72,8 @@ func (c *core) again() {
 	}
 	if o.Halts { // what is off still waits for a power cycle
 		o.Halts = slices.ContainsFunc(c.r.Nodes, func(n NodeRules) bool {
-			s := o.Runs[n.Name].State
-			return s == Halted || s == Halting || s == Asked
+			run := o.Runs[n.Name]
+			return run.State == Halted || run.leaving()
 		})
 	}
 	o.Stages, o.Doing, o.Step, o.Committed, o.CutAt, o.End = map[int]string{}, Nothing, "", false, 0, nil

@@ -284,6 +284,12 @@ type Run struct {
 	Alarm time.Duration `json:"alarm,omitempty"`
 }
 
+// leaving is whether the node was told to halt and is not known to be off: it may
+// still do so after its time, or after the order was taken back.
+func (r Run) leaving() bool {
+	return r.State == Halting || r.State == Asked || r.State == Missed && r.At > 0
+}
+
 // A RunState is how far a node was brought down.
 type RunState string
 

@@ -344,10 +344,12 @@ func (c *core) overdue() {
 	o := c.s.Outage
 	c.cancelPending()
 	missed := func(name string) {
+		told := time.Duration(0) // to halt, which it may still do
 		if o.Runs[name].State == Halting {
-			c.measure(name, DoHalt, c.s.Now-o.Runs[name].At) // that long at least
+			told = o.Runs[name].At
+			c.measure(name, DoHalt, c.s.Now-told) // that long at least
 		}
-		o.Runs[name] = Run{State: Missed, BootID: c.s.Seen.Nodes[name].BootID}
+		o.Runs[name] = Run{State: Missed, BootID: c.s.Seen.Nodes[name].BootID, At: told}
 		o.Unclean = append(o.Unclean, name)
 		c.tell("step_failed", "critical", name, name+" did not stop in its time"+because(o.Why)+"; going on without it.")
 	}
@@ -380,7 +382,7 @@ func (c *core) settle() {
 	o := c.s.Outage
 	for _, n := range c.r.Nodes {
 		run, seen := o.Runs[n.Name], c.s.Seen.Nodes[n.Name]
-		if (run.State == Halting || run.State == Asked) && !seen.Connected && c.s.Now-seen.Since >= Settle {
+		if run.leaving() && !seen.Connected && c.s.Now-seen.Since >= Settle {
 			if run.State == Halting {
 				c.measure(n.Name, DoHalt, c.s.Now-run.At)
 			}

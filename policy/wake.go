@@ -73,7 +73,7 @@ func (c *core) wakeStep(w *waker) {
 	w.offer(o.RetryAt)
 	for _, n := range c.r.Nodes {
 		run, seen := o.Runs[n.Name], c.s.Seen.Nodes[n.Name]
-		if (run.State == Halting || run.State == Asked) && !seen.Connected {
+		if run.leaving() && !seen.Connected {
 			w.offer(seen.Since + Settle)
 		} else if run.State == Asked {
 			w.offer(run.At + c.r.Budgets.Halt)
