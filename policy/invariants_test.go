@@ -5,7 +5,7 @@ import "slices"
 // check holds the effects against DESIGN's invariants.
 func (w *world) check(e Effect) {
 	// Where nobody could be told, the agents stop the containers themselves.
-	told := w.state.Outage != nil && len(w.state.Outage.Before) > 0
+	told := w.state.Outage != nil && len(w.state.Outage.Before) > 0 && w.quorum()
 	cuts := e.Kind == DoHalt || e.Kind == DoPark || e.Kind == DoCut || e.Kind == DoClear
 	if cuts && w.state.Outage == nil {
 		w.fault("invariant 1: %s without an outage", e.Kind)
@@ -19,7 +19,8 @@ func (w *world) check(e Effect) {
 	if (e.Kind == DoHalt || e.Kind == DoPark) && told && !w.isDrained(e.Node) && w.now < w.state.Outage.DoingBegan+w.rules.Budgets.Drain {
 		w.fault("invariant 4: %s %s before its services were moved", e.Kind, e.Node)
 	}
-	if e.Kind == DoChange && !w.quorum() {
+	// What is put back is asked for until there is a quorum again.
+	if e.Kind == DoChange && !w.quorum() && w.state.Phase != Recovering {
 		w.fault("invariant 5: the Swarm is to be changed without a quorum")
 	}
 	if e.Kind != Tell && e.Kind != Cancel && e.Deadline <= w.now {
