@@ -86,9 +86,11 @@ func (w *world) carryOut(e Effect) {
 			for i := range w.swarm {
 				if w.swarm[i].ID == c.ID {
 					w.swarm[i].Availability = c.Availability
-					delete(w.drained, c.Name)
-					w.nodes[c.Name].idle = false
-					if c.Availability == "drain" {
+					switch _, drained := w.drained[c.Name]; {
+					case c.Availability == "active":
+						delete(w.drained, c.Name)
+						w.nodes[c.Name].idle = false
+					case c.Availability == "drain" && !drained: // paused after it, nothing comes back
 						w.drained[c.Name] = w.now + w.slow["await"]
 					}
 				}
