@@ -292,7 +292,7 @@ func testOptions() drivers.Options {
 type heard struct {
 	mu    sync.Mutex
 	facts map[string]drivers.Fact
-	all   []drivers.Fact
+	told  int
 }
 
 func (h *heard) take(r drivers.Reading) {
@@ -308,7 +308,7 @@ func (h *heard) take(r drivers.Reading) {
 		name = f.Name
 	}
 	h.facts[name] = r.Fact
-	h.all = append(h.all, r.Fact)
+	h.told++
 }
 
 func (h *heard) fan(name string) drivers.Fan {
@@ -323,6 +323,20 @@ func (h *heard) rail(name string) drivers.Rail {
 	defer h.mu.Unlock()
 	r, _ := h.facts[name].(drivers.Rail)
 	return r
+}
+
+func (h *heard) witness(name string) drivers.Witness {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	w, _ := h.facts[name].(drivers.Witness)
+	return w
+}
+
+// count is how many facts were told.
+func (h *heard) count() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.told
 }
 
 // running runs the driver until stop, which returns what Run did.
@@ -343,4 +357,11 @@ func rpm(f drivers.Fan) float64 {
 		return -1
 	}
 	return *f.RPM
+}
+
+// jam keeps an output at its level.
+func (c *fakeChip) jam(offset int) {
+	c.kernel.mu.Lock()
+	defer c.kernel.mu.Unlock()
+	c.stuck[offset] = true
 }

@@ -23,6 +23,8 @@ type spinner struct {
 	jitter time.Duration
 	odd    bool
 	turned time.Duration // when it made its last edge
+	most   int           // edges that may be lost in a row; 0 is any number
+	missed int           // that were lost in a row
 }
 
 func newSpinner(r tachRules) *spinner {
@@ -31,9 +33,12 @@ func newSpinner(r tachRules) *spinner {
 
 func (s *spinner) edge(at time.Duration) {
 	s.seq++
-	if s.random.Float64() >= s.lose {
+	if s.random.Float64() >= s.lose || s.most > 0 && s.missed == s.most {
 		s.tach.edge(at, s.seq)
+		s.missed = 0
+		return
 	}
+	s.missed++
 }
 
 // spin turns at a speed for so long.
@@ -241,7 +246,7 @@ func TestASteadyFanIsReadRight(t *testing.T) {
 		s := newSpinner(r)
 		s.random = rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))
 		s.lose = rapid.SampledFrom([]float64{0, 0.05, 0.2}).Draw(t, "lost")
-		s.jitter = 100 * time.Microsecond
+		s.jitter, s.most = 100*time.Microsecond, 3
 		most := 0.02 * speed
 		for range 4 {
 			s.spin(speed, time.Second)
