@@ -1,6 +1,8 @@
 package gpio
 
 import (
+	"os"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -51,5 +53,60 @@ func TestTheDriverSwitches(t *testing.T) {
 	}
 	if k := Kind(); !k.Sensor || k.UPS || !strings.EqualFold(k.Name, "gpio") {
 		t.Errorf("kind: %+v", k)
+	}
+}
+
+// keys are the yaml keys of a struct, and of those within it as a.b.
+func keys(of reflect.Type, within string) []string {
+	for of.Kind() == reflect.Pointer || of.Kind() == reflect.Slice {
+		of = of.Elem()
+	}
+	var found []string
+	for f := range of.Fields() {
+		name := within + strings.Split(f.Tag.Get("yaml"), ",")[0]
+		found = append(found, name)
+		if k := f.Type.Kind(); k == reflect.Slice || k == reflect.Pointer {
+			found = append(found, keys(f.Type, name+".")...)
+		}
+	}
+	return found
+}
+
+// written are the keys that stand in a tree.
+func written(tree any, within string, into map[string]bool) {
+	switch tree := tree.(type) {
+	case []any:
+		for _, t := range tree {
+			written(t, within, into)
+		}
+	case map[string]any:
+		for k, t := range tree {
+			into[within+k] = true
+			written(t, within+k+".", into)
+		}
+	}
+}
+
+func TestTheReferenceHasEveryKey(t *testing.T) {
+	data, err := os.ReadFile("../../configs/reference-agent.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file struct {
+		Sensors []map[string]any `yaml:"sensors"`
+	}
+	if err := yaml.Load(data, &file); err != nil {
+		t.Fatal(err)
+	}
+	has := map[string]bool{}
+	for _, s := range file.Sensors {
+		if s["driver"] == "gpio" {
+			written(s, "", has)
+		}
+	}
+	for _, k := range keys(reflect.TypeFor[config](), "") {
+		if !has[k] {
+			t.Errorf("configs/reference-agent.yaml: the entry of the driver gpio lacks %s", k)
+		}
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"log/slog"
 	"math"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -182,6 +184,27 @@ func TestOutputsAreSafeFromTheRequestAndAgainAtTheEnd(t *testing.T) {
 			t.Errorf("%d of the chip are open after Run", n)
 		}
 	})
+}
+
+func TestOutputsThatOutliveAKillAreWarnedOf(t *testing.T) {
+	for value, want := range map[string]int{"Y\n": 1, "N\n": 0, "": 0} {
+		synctest.Test(t, func(t *testing.T) {
+			d, _ := rack(t)
+			var log bytes.Buffer
+			d.options.Log, d.options.Root = slog.New(slog.NewTextHandler(&log, nil)), t.TempDir()
+			if dir := filepath.Join(d.options.Root, "sys/module/pinctrl_rp1/parameters"); value != "" {
+				if err := errors.Join(os.MkdirAll(dir, 0o755), os.WriteFile(filepath.Join(dir, "persist_gpio_outputs"), []byte(value), 0o600)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			_, stop := running(t, d)
+			synctest.Wait()
+			stop()
+			if n := strings.Count(log.String(), "add dtparam=strict_gpiod"); n != want {
+				t.Errorf("%q: warned %d times, want %d", value, n, want)
+			}
+		})
+	}
 }
 
 func TestAPulseEndsAlsoWhereItsContextDoes(t *testing.T) {

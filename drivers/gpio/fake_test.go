@@ -292,6 +292,7 @@ func testOptions() drivers.Options {
 type heard struct {
 	mu    sync.Mutex
 	facts map[string]drivers.Fact
+	times map[string]time.Time // of the facts
 	told  int
 }
 
@@ -307,7 +308,7 @@ func (h *heard) take(r drivers.Reading) {
 	case drivers.Witness:
 		name = f.Name
 	}
-	h.facts[name] = r.Fact
+	h.facts[name], h.times[name] = r.Fact, r.At
 	h.told++
 }
 
@@ -342,7 +343,7 @@ func (h *heard) count() int {
 // running runs the driver until stop, which returns what Run did.
 func running(t testing.TB, d *driver) (h *heard, stop func() error) {
 	ctx, cancel := context.WithCancel(t.Context())
-	h = &heard{facts: map[string]drivers.Fact{}}
+	h = &heard{facts: map[string]drivers.Fact{}, times: map[string]time.Time{}}
 	done := make(chan error, 1)
 	go func() { done <- d.Run(ctx, h.take) }()
 	return h, func() error {

@@ -4,6 +4,7 @@ package gpio
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/warthog618/go-gpiosim"
+	"golang.org/x/sys/unix"
 
 	"lastwatt/drivers"
 )
@@ -21,13 +23,29 @@ import (
 // The tests of this build run on a kernel of their own, as root: hwtest/lab and
 // hwtest/pi boot it.
 
-// TestMain is also the programs that the tests start and end.
+// TestMain is also the programs that the tests start and end, and all of a machine
+// that has nothing else.
 func TestMain(m *testing.M) {
+	if os.Getpid() == 1 {
+		alone(m)
+	}
 	if what := os.Getenv("LASTWATT_GPIO_CHILD"); what != "" {
 		child(what)
 		return
 	}
 	os.Exit(m.Run())
+}
+
+// alone is the first process of a kernel: it prepares what the tests need and
+// does not return, because that would be the kernel's end.
+func alone(m *testing.M) {
+	for dir, kind := range map[string]string{"/proc": "proc", "/sys": "sysfs", "/dev": "devtmpfs"} {
+		if err := errors.Join(os.MkdirAll(dir, 0o755), unix.Mount(kind, dir, kind, 0, "")); err != nil {
+			fmt.Println(dir, err)
+		}
+	}
+	fmt.Printf("pi: status %d\n", m.Run())
+	select {}
 }
 
 // child prints the error with which the driver ends, or "open" once it switched
@@ -126,9 +144,9 @@ type generator struct {
 	made []time.Duration // of the monotonic clock
 }
 
-// least is the least time between two changes of a line: the kernel's simulator
-// tells them in the next tick, 1 ms.
-const least = 1300 * time.Microsecond
+// tick is how often the kernel's simulator tells edges and, in the lab, timers go
+// off: a sleep is some of it shorter, so that it ends with the tick that is meant.
+const tick = time.Millisecond
 
 // turn makes edges until ctx is done. It never makes up for one that was late: two
 // at once would be one.
@@ -136,10 +154,9 @@ func (g *generator) turn(ctx context.Context, period time.Duration) {
 	for ctx.Err() == nil {
 		start := time.Now()
 		g.fall()
-		time.Sleep(max(least, period/2-time.Since(start)))
+		time.Sleep(max(tick, period/2) - 3*tick/10)
 		g.wire.pull(true)
-		up := time.Now()
-		time.Sleep(max(least-time.Since(up), period-time.Since(start)))
+		time.Sleep(max(tick, period-time.Since(start)) - 3*tick/10)
 	}
 }
 
@@ -155,20 +172,21 @@ func (g *generator) fall() {
 func (g *generator) burst(edges int) {
 	for range edges {
 		g.wire.pull(false)
-		time.Sleep(least)
+		time.Sleep(tick)
 		g.wire.pull(true)
-		time.Sleep(least)
+		time.Sleep(tick)
 	}
 }
 
-// rpm is the speed that was made in the time before now, at 2 pulses.
-func (g *generator) rpm(before time.Duration) (speed float64, edges int) {
-	from := newKernel("").Monotonic() - before
+// rpm is the speed that was made in so long before a time, at 2 pulses.
+func (g *generator) rpm(at time.Time, before time.Duration) (speed float64, edges int) {
+	until := newKernel("").Monotonic() - time.Since(at)
+	from := until - before
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	var first, last time.Duration
 	for _, at := range g.made {
-		if at < from {
+		if at < from || at > until {
 			continue
 		}
 		if edges++; edges == 1 {
@@ -225,6 +243,13 @@ func (l lossyLines) Next(ctx context.Context, into []event) (int, error) {
 			return kept, err
 		}
 	}
+}
+
+// at is when a thing was told last.
+func (h *heard) at(name string) time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.times[name]
 }
 
 // until waits for something to become so.

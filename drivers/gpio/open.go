@@ -4,7 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"lastwatt/drivers"
 )
@@ -31,10 +34,26 @@ func newSession(k kernel, c config, o drivers.Options) (*session, error) {
 	if err != nil {
 		return nil, errors.Join(err, s.close())
 	}
+	if len(c.Outputs) > 0 && keepsOutputs(o.Root) {
+		log.Warn("GPIO outputs keep their last level if lastwatt is killed: add dtparam=strict_gpiod to config.txt and start the machine again", "device", o.Name)
+	}
 	for _, chip := range p.chips {
 		log.Info("GPIO opened", "device", o.Name, "chip", chip)
 	}
 	return s, nil
+}
+
+// keepsOutputs is whether the kernel leaves a line that is given back as it was
+// driven, as Raspberry Pi OS does unless told otherwise (raspberrypi/linux#6117,
+// #6150).
+func keepsOutputs(root string) bool {
+	for _, module := range []string{"pinctrl_bcm2835", "pinctrl_rp1"} {
+		data, err := os.ReadFile(filepath.Join("/", root, "sys/module", module, "parameters/persist_gpio_outputs"))
+		if err == nil && strings.TrimSpace(string(data)) == "Y" {
+			return true
+		}
+	}
+	return false
 }
 
 // places finds and requests the lines of a session.

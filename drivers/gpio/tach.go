@@ -161,13 +161,13 @@ func (t *tach) speed(now time.Duration) (rpm float64, clean bool) {
 	if len(t.recent) < 2 {
 		return 0, true
 	}
-	usual := t.usual()
-	last, carried, noisy, kept := t.recent[0].at, 0, 0, 0
-	var in time.Duration
-	pulses := 0
-	for i := range t.recent[1:] {
+	gaps := t.gaps()
+	last, carried, noisy, kept, pulses := t.recent[0].at, 0, 0, 0, 0
+	var in, usual time.Duration
+	for i := range gaps {
 		p := &t.recent[i+1]
 		gap := p.at - last
+		usual = around(gaps, i)
 		if float64(gap) < split*float64(usual) {
 			if !p.odd {
 				p.odd = true
@@ -196,12 +196,21 @@ func (t *tach) speed(now time.Duration) (rpm float64, clean bool) {
 	return rpm, kept < 4 || 2*noisy < kept
 }
 
-// usual is the median time between two pulses.
-func (t *tach) usual() time.Duration {
+// gaps are the times between two pulses.
+func (t *tach) gaps() []time.Duration {
 	gaps := make([]time.Duration, 0, len(t.recent))
 	for i, p := range t.recent[1:] {
 		gaps = append(gaps, (p.at-t.recent[i].at)/time.Duration(p.count))
 	}
-	slices.Sort(gaps)
-	return gaps[len(gaps)/2]
+	return gaps
+}
+
+// around is the median of the gaps near a place: near, because a fan that changes
+// its speed makes no noise.
+func around(gaps []time.Duration, i int) time.Duration {
+	const near = 6
+	var buf [2*near + 1]time.Duration
+	n := copy(buf[:], gaps[max(0, i-near):min(len(gaps), i+near+1)])
+	slices.Sort(buf[:n])
+	return buf[n/2]
 }

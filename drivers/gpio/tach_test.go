@@ -211,6 +211,11 @@ func TestAFanThatSpinsUpFastIsNotHeldToItsOldSpeed(t *testing.T) {
 	if f := s.tach.fan(s.now); math.Abs(rpm(f)-2800) > 28 {
 		t.Errorf("%.1f rpm, want 2800", rpm(f))
 	}
+	s.spin(400, 5*time.Second)
+	s.spin(2800, time.Second)
+	if f := s.tach.fan(s.now); f.Rejected > 4 || math.Abs(rpm(f)-1600) > 50 {
+		t.Errorf("%.1f rpm, rejected %d, want the mean of 400 and 2800 and hardly any", rpm(f), f.Rejected)
+	}
 }
 
 func TestAnEdgeThatIsToldTwiceCountsOnce(t *testing.T) {
