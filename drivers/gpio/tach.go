@@ -162,7 +162,7 @@ func (t *tach) speed(now time.Duration) (rpm float64, clean bool) {
 		return 0, true
 	}
 	gaps := t.gaps()
-	last, carried, noisy, kept, pulses := t.recent[0].at, 0, 0, 0, 0
+	last, noisy, kept, pulses := t.recent[0].at, 0, 0, 0
 	var in, usual time.Duration
 	for i := range gaps {
 		p := &t.recent[i+1]
@@ -173,17 +173,16 @@ func (t *tach) speed(now time.Duration) (rpm float64, clean bool) {
 				p.odd = true
 				t.rejected++
 			}
-			carried += p.count - 1
 			continue
 		}
-		count := p.count + carried
+		count := p.count
 		if float64(gap) < split*float64(usual)*float64(count) {
 			count = max(1, int(math.Round(float64(gap)/float64(usual))))
 		}
 		if p.noisy {
 			noisy++
 		}
-		in, pulses, last, carried, kept = in+gap, pulses+count, p.at, 0, kept+1
+		in, pulses, last, kept = in+gap, pulses+count, p.at, kept+1
 	}
 	if kept == 0 {
 		return 0, true
