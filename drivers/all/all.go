@@ -3,6 +3,7 @@ package all
 
 import (
 	"lastwatt/drivers"
+	"lastwatt/drivers/gpio"
 	"lastwatt/drivers/modbus"
 	"lastwatt/drivers/nut"
 	"lastwatt/drivers/sim"
@@ -12,5 +13,5 @@ import (
 // Kinds returns every driver, by the name that the configuration uses. Call it
 // once: drivers of one kind share what there should be one of in a process.
 func Kinds() []drivers.Kind {
-	return []drivers.Kind{usbhid.Kind(), nut.Kind(), modbus.Kind(), sim.Kind()}
+	return []drivers.Kind{usbhid.Kind(), nut.Kind(), modbus.Kind(), gpio.Kind(), sim.Kind()}
 }
