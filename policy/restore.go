@@ -104,11 +104,15 @@ func (c *core) ready() bool {
 }
 
 // allUp is the state with every node at work: what the battery is to carry once
-// they are back. A slope that was measured at a lighter load says nothing of that.
+// they are back. A slope that was measured at a lighter load says nothing of that, nor
+// does a UPS whose time to empty once stood still.
 func (c *core) allUp() State {
 	s, o := c.s, *c.s.Outage
 	o.Runs = nil
 	s.Outage = &o
+	if s.Battery.Stuck > 0 {
+		s.Seen.UPS.Runtime = nil
+	}
 	if o.Watts < Load(c.r, s).Watts {
 		o.PerPercent = 0
 	}
