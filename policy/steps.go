@@ -244,29 +244,30 @@ func (c *core) cutDelay() time.Duration {
 	}
 	later := c.learning()
 	for _, n := range c.r.Nodes {
-		if alarm, ok := c.alarmIn(n.Name); ok {
-			later = min(later, alarm-c.r.UPS.DelayStep) // rounded up, it is still before
+		if before, _, ok := c.startsIn(n.Name); ok && before > 0 {
+			later = min(later, before-c.r.UPS.DelayStep) // rounded up, it is still before
 		}
 	}
 	d = c.steps(max(d, later))
-	for range c.r.Nodes { // each node may push it beyond another's alarm
+	for range c.r.Nodes { // each node may push it into another's start
 		for _, n := range c.r.Nodes {
-			alarm, ok := c.alarmIn(n.Name)
-			if up := alarm + c.bootTime() + c.r.Budgets.Park; ok && d > alarm && d < up {
-				d = c.steps(up)
+			if before, after, ok := c.startsIn(n.Name); ok && d > before {
+				d = max(d, c.steps(after))
 			}
 		}
 	}
 	return d
 }
 
-// alarmIn is in what time at the latest a cut has to come, so that it does not take
-// a node that its own clock, or the timer of its park, starts; it may be below 0. The
-// device counts in steps, too.
-func (c *core) alarmIn(name string) (time.Duration, bool) {
-	run := c.s.Outage.Runs[name]
-	sleeps := (run.State == Halted || run.State == Parked) && run.Alarm > c.s.Now
-	return run.Alarm - c.s.Now - c.r.UPS.DelayStep - Settle, sleeps
+// startsIn is in what time at the latest and at the soonest a cut has to come, so that
+// it does not take a node while its own clock, or the timer of its park, starts it:
+// before that (the device counts in steps, too), or after it is up and parked again.
+func (c *core) startsIn(name string) (before, after time.Duration, starts bool) {
+	run, seen, boot := c.s.Outage.Runs[name], c.s.Seen.Nodes[name], c.bootTime()
+	in := run.Alarm - c.s.Now
+	there := seen.Connected && (seen.BootID != run.BootID || run.State == Parked && in <= 0)
+	starts = (run.State == Halted || run.State == Parked) && run.Alarm > 0 && in+boot > 0 && !there
+	return in - c.r.UPS.DelayStep - Settle, in + boot + c.r.Budgets.Park, starts
 }
 
 // starting is whether nodes may be starting, since nothing is heard of them and
