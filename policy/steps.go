@@ -231,8 +231,8 @@ func (c *core) cutDelay() time.Duration {
 	d = steps(max(d, later))
 	for _, run := range c.s.Outage.Runs {
 		alarm := run.Alarm - c.s.Now
-		if up := alarm + c.bootTime() + c.r.Budgets.Park; run.State == Halted && alarm > 0 && d >= alarm && d < up {
-			d = steps(up)
+		if run.State == Halted && alarm > 0 && d >= alarm {
+			d = max(d, steps(alarm+c.bootTime()+c.r.Budgets.Park)) // it is up and parks before
 		}
 	}
 	return d
