@@ -151,7 +151,9 @@ func TestAReadingThatIsTaken(t *testing.T) {
 	hold(t, func(c *core) { c.reading(Reading{Power: Unknown, Low: true}) }, []rule{
 		{"an unknown power changes none", handmade(), "seen.ups.charge gone; seen.ups.low=true; seen.ups.still=1h0m0s"},
 	})
-	end := outage(func(o *Outage) { o.End, o.Rebooted = &End{Dark: 30, Expect: 10, For: 10 * time.Minute, Watts: 20}, true })
+	end := outage(func(o *Outage) {
+		o.End, o.Rebooted = &End{Dark: 30, Expect: 10, For: 10 * time.Minute, Watts: 20}, true
+	})
 	hold(t, func(c *core) { c.reading(Reading{Power: OnMains, Charge: new(60.0)}) }, []rule{
 		{"the first one after the power was off teaches of the battery", handmade(onMains(time.Minute), end),
 			"battery.lowest=30; battery.lowest_at=1h0m0s; battery.short=true; outage.end.dark gone; outage.end.expect gone; outage.end.for gone; outage.end.watts gone"},
@@ -291,7 +293,9 @@ func TestAnEffectIsWaitedForUnlessItIsAWordOrACancel(t *testing.T) {
 
 func TestAnOrderThatIsTakenBackMayHaveBeenTaken(t *testing.T) {
 	took := func(kind EffectKind) func(*core) {
-		return func(c *core) { c.tookBack(Pending{Kind: kind, Node: "node02", At: 58 * time.Minute, Delay: 10 * time.Minute}) }
+		return func(c *core) {
+			c.tookBack(Pending{Kind: kind, Node: "node02", At: 58 * time.Minute, Delay: 10 * time.Minute})
+		}
 	}
 	const asked = "outage.runs.node02.at=58m0s; outage.runs.node02.boot_id=1; "
 	hold(t, took(DoHalt), []rule{

@@ -109,7 +109,9 @@ func TestTheCutLeavesTime(t *testing.T) {
 	}
 	step := func(d time.Duration) func(*core) { return func(c *core) { c.r.UPS.DelayStep = d } }
 	wasCut := outage(func(o *Outage) { o.Cut = true })
-	learns := func(c *core) { c.r.LearnEmpty, c.s.Battery = true, Battery{Discharges: []Discharge{{Watts: 12.7, PerPercent: time.Minute, Points: 1e9}}} }
+	learns := func(c *core) {
+		c.r.LearnEmpty, c.s.Battery = true, Battery{Discharges: []Discharge{{Watts: 12.7, PerPercent: time.Minute, Points: 1e9}}}
+	}
 	alone := func(c *core) {
 		for _, n := range []string{"node02", "node03", "node04"} {
 			runs(n, Halted)(c)

@@ -25,9 +25,13 @@ type waker struct {
 }
 
 func (w *waker) offer(at time.Duration) {
-	if at > w.now && (!w.set || at < w.at) {
-		w.at, w.set = at, true
+	if at <= w.now {
+		return
 	}
+	if w.set {
+		at = min(at, w.at)
+	}
+	w.at, w.set = at, true
 }
 
 func (c *core) wakeAbortable(w *waker) {
@@ -44,9 +48,7 @@ func (c *core) wakeAbortable(w *waker) {
 		if o.Stages[i] != "" || (!last && o.Doing != Nothing) {
 			continue
 		}
-		if st.OnBattery > 0 {
-			w.offer(max(ride, c.s.Now+st.OnBattery-c.s.spell()))
-		}
+		w.offer(max(ride, c.s.Now+st.OnBattery-c.s.spell()))
 		if st.Runtime > 0 {
 			w.offer(max(ride, c.s.Now+left-st.Runtime))
 		}
@@ -78,7 +80,6 @@ func (c *core) wakeStep(w *waker) {
 func (c *core) wakeCommitted(w *waker) {
 	o, u := c.s.Outage, c.s.Seen.UPS
 	c.wakeStep(w)
-	w.offer(o.RetryAt)
 	if u.Power == OnMains {
 		w.offer(u.Since + c.r.StableFor)
 		if o.CutAt > 0 {
