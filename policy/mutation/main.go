@@ -267,6 +267,10 @@ func (b *bench) try(ctx context.Context, m mutant, number int) (verdict, error) 
 	return survived, nil
 }
 
+// buildTimeout is generous: the machine may be busy with other things, and a
+// mutant cannot keep the compiler from ending.
+const buildTimeout = 10 * time.Minute
+
 // build makes the test binary of a package, with an overlay.
 func (b *bench) build(ctx context.Context, dir string, overlay map[string]string, pkg string) (binary, said string, err error) {
 	file := filepath.Join(dir, "overlay.json")
@@ -274,13 +278,14 @@ func (b *bench) build(ctx context.Context, dir string, overlay map[string]string
 		return "", "", err
 	}
 	binary = filepath.Join(dir, pkg+".test")
-	said, err = b.command(ctx, "", "go", "test", "-c", "-vet=off", "-ldflags=-s -w", "-overlay", file, "-o", binary, "./"+pkg)
+	said, err = b.command(ctx, buildTimeout, "", "go", "test", "-c", "-vet=off", "-ldflags=-s -w", "-overlay", file, "-o", binary, "./"+pkg)
 	return binary, said, err
 }
 
-// test runs the tests of a package, where its files are.
+// test runs the tests of a package, where its files are. They end by their own
+// timeout, as a rule.
 func (b *bench) test(ctx context.Context, binary, pkg string) (string, error) {
-	return b.command(ctx, pkg, binary, b.flags...)
+	return b.command(ctx, b.timeout+time.Minute, pkg, binary, b.flags...)
 }
 
 func writeOverlay(file string, overlay map[string]string) error {
@@ -295,10 +300,9 @@ func writeOverlay(file string, overlay map[string]string) error {
 }
 
 // command runs a program, and returns the end of what it said. It and all that it
-// started are killed where the context ends, or where the timeout of the tests
-// themselves did not help.
-func (b *bench) command(ctx context.Context, dir, name string, args ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, b.timeout+time.Minute)
+// started are killed where the context ends, or where it takes longer than the limit.
+func (b *bench) command(ctx context.Context, limit time.Duration, dir, name string, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	var said tail
 	cmd := exec.CommandContext(ctx, name, args...)
