@@ -153,6 +153,8 @@ func flat(t *testing.T, s State) map[string]string {
 			all[path] = v.String()
 			if n, err := v.Int64(); err == nil && n >= int64(time.Millisecond) {
 				all[path] = time.Duration(n).String()
+			} else if f, err := v.Float64(); err == nil {
+				all[path] = fmt.Sprintf("%.6g", f)
 			}
 		default:
 			all[path] = fmt.Sprint(v)
