@@ -40,7 +40,7 @@ func (c *core) wakeAbortable(w *waker) {
 		w.offer(u.Since + c.r.StableFor)
 		return
 	}
-	ride := c.s.Now + c.r.RideThrough - c.s.spell()
+	ride := c.rideOver()
 	w.offer(ride)
 	left := TimeToEmpty(c.r, c.s).Left
 	for i, st := range c.r.Stages {
@@ -53,11 +53,19 @@ func (c *core) wakeAbortable(w *waker) {
 			w.offer(max(ride, c.s.Now+left-st.Runtime))
 		}
 		if last {
-			w.offer(max(ride, c.s.Now+left-c.need()-c.r.Reserve))
+			w.offer(max(ride, c.lastMoment()))
 		}
 	}
 	c.wakeStretch(w)
 	c.wakeStep(w)
+}
+
+// rideOver is when the ride-through of this spell on battery ends, or did.
+func (c *core) rideOver() time.Duration { return c.s.Now + c.r.RideThrough - c.s.spell() }
+
+// lastMoment is when the stop has to begin.
+func (c *core) lastMoment() time.Duration {
+	return c.s.Now + TimeToEmpty(c.r, c.s).Left - c.need() - c.r.Reserve
 }
 
 // wakeStep offers the times of the step that runs.
@@ -80,6 +88,9 @@ func (c *core) wakeStep(w *waker) {
 func (c *core) wakeCommitted(w *waker) {
 	o, u := c.s.Outage, c.s.Seen.UPS
 	c.wakeStep(w)
+	if c.s.Phase == Dark && o.Halts && o.CutAt == 0 { // the cut is asked for again
+		w.offer(max(o.RetryAt, o.StepBegan+cutRetry))
+	}
 	if u.Power == OnMains {
 		w.offer(u.Since + c.r.StableFor)
 		if o.CutAt > 0 {
@@ -91,8 +102,16 @@ func (c *core) wakeCommitted(w *waker) {
 
 func (c *core) wakeRecovering(w *waker) {
 	o, u := c.s.Outage, c.s.Seen.UPS
+	if u.Power == OnBattery && o.Aborted { // the last moment begins a stop all the same
+		w.offer(max(c.rideOver(), c.lastMoment()))
+	}
 	if o.Step != StepWait {
 		c.wakeStep(w)
+		for _, run := range o.Runs {
+			if o.Step == StepReturn && run.State == Booting {
+				w.offer(run.At + rebootAgain)
+			}
+		}
 		return
 	}
 	if u.Power == OnMains {

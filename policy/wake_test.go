@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"strings"
 	"testing"
 	"time"
 )
@@ -13,6 +14,14 @@ func TestWakeIsTheNextTimeThatAnythingDependsOn(t *testing.T) {
 	}
 	deadline := func(in time.Duration) func(*core) {
 		return outage(func(o *Outage) { o.Deadline = time.Hour + in })
+	}
+	halted, aborted := outage(func(o *Outage) { o.Halts = true }), outage(func(o *Outage) { o.Aborted = true })
+	tried := func(ago time.Duration) func(*core) { return outage(func(o *Outage) { o.StepBegan = time.Hour - ago }) }
+	told := func(s RunState) func(*core) { // ten seconds ago
+		return func(c *core) {
+			parkedNode("node02")(c)
+			c.s.Outage.Runs["node02"] = Run{State: s, BootID: "1", At: c.s.Now - 10*time.Second}
+		}
 	}
 	const never = -1
 	// The last moment is at 60 min - 4 min 40 s - 2 min.
@@ -54,6 +63,18 @@ func TestWakeIsTheNextTimeThatAnythingDependsOn(t *testing.T) {
 			c.s.Now = time.Minute
 			onMains(10 * time.Second)(c)
 		}), 80 * time.Second},
+		{"a cut that halted nodes wait for, when it is asked for again", handmade(doing(Dark, Stop, StepCut), halted, tried(10*time.Second)), 20 * time.Second},
+		{"which may be later", handmade(doing(Dark, Stop, ""), halted, tried(10*time.Second), outage(func(o *Outage) { o.RetryAt = time.Hour + 25*time.Second })), 25 * time.Second},
+		{"not where it is armed", handmade(doing(Dark, Stop, ""), halted, tried(10*time.Second), outage(func(o *Outage) { o.CutAt = time.Hour + time.Second })), never},
+		{"nor where nobody waits for it", handmade(doing(Dark, Stop, ""), tried(10*time.Second)), never},
+		{"nor before the dark", handmade(doing(Committed, Stop, StepCut), halted, tried(10*time.Second)), 10 * time.Minute},
+		{"the last moment of what was aborted", handmade(doing(Recovering, Restoring, StepReturn), aborted, deadline(2*time.Hour)), last},
+		{"not before the ride is over", handmade(short, doing(Recovering, Restoring, StepReturn), aborted, deadline(2*time.Hour), func(c *core) { c.s.Seen.UPS.Charge = new(1.0) }), 20 * time.Second},
+		{"not with mains", handmade(doing(Recovering, Restoring, StepReturn), onMains(time.Hour), aborted, deadline(2*time.Hour)), 2 * time.Hour},
+		{"nor of what was not", handmade(doing(Recovering, Restoring, StepReturn), deadline(2*time.Hour)), 2 * time.Hour},
+		{"a parked node that did not start as it was told", handmade(restoring(StepReturn), told(Booting)), 5 * time.Second},
+		{"only where it is to return", handmade(restoring(StepVerify), told(Booting)), 10 * time.Minute},
+		{"and was told", handmade(restoring(StepReturn), told(Parked)), 10 * time.Minute},
 		{"restoring, mains that becomes stable", handmade(doing(Recovering, Restoring, StepWait), onMains(time.Minute)), 30 * time.Second},
 		{"then a charge that stands still", handmade(doing(Recovering, Restoring, StepWait), onMains(time.Hour), func(c *core) { c.s.Seen.UPS.Still = c.s.Now - 30*time.Minute }), 90 * time.Minute},
 		{"since mains is back", handmade(doing(Recovering, Restoring, StepWait), onMains(10*time.Minute), func(c *core) { c.s.Seen.UPS.Still = c.s.Now - 30*time.Minute }), 110 * time.Minute},
@@ -76,5 +97,26 @@ func TestNoOutageIsNoTimeOnBattery(t *testing.T) {
 	s = handmade(outage(func(o *Outage) { o.Battery, o.Base = 5*time.Minute, 3*time.Minute })).s
 	if s.OnBatteryFor() != 15*time.Minute || s.spell() != 12*time.Minute {
 		t.Errorf("it is %s on battery, of which %s count; want 15 and 12 min", s.OnBatteryFor(), s.spell())
+	}
+}
+
+// TestEachOfTheseTimesIsWaitedFor holds those that nothing else would bring: a UPS
+// that does not answer gives no readings meanwhile.
+func TestEachOfTheseTimesIsWaitedFor(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		core *core
+		want string
+	}{
+		{"a parked node is told again to start", handmade(restoring(StepReturn), parkedNode("node02"), outage(func(o *Outage) {
+			o.Runs["node02"] = Run{State: Booting, BootID: "1", At: time.Hour - 10*time.Second}
+		})), "reboot node02"},
+		{"the cut is asked for again", handmade(doing(Dark, Stop, ""), outage(func(o *Outage) { o.Halts, o.StepBegan = true, time.Hour-10*time.Second })), "cut 2 min"},
+		{"the last moment comes after an abort too", handmade(doing(Recovering, Restoring, StepReturn), outage(func(o *Outage) { o.Aborted, o.Deadline = true, 3*time.Hour }), before("node04")), "tell critical stopping; snapshot"},
+	} {
+		at, ok := Wake(row.core.r, row.core.s)
+		if _, effects := Step(row.core.r, row.core.s, Event{At: at, What: Tick{}}); !ok || strings.Join(did(effects), "; ") != row.want {
+			t.Errorf("%s: at %s (%v) a tick does %q, want %q", row.name, at, ok, did(effects), row.want)
+		}
 	}
 }
