@@ -69,7 +69,7 @@ func (c *core) dark() bool {
 	if o.Step != StepCut && c.progress() {
 		return true
 	}
-	if o.Halts && o.CutAt == 0 && (o.Step == "" || o.Step == StepCut) && len(o.Pending) == 0 && c.s.Now >= max(o.RetryAt, o.StepBegan+cutRetry) {
+	if o.Halts && o.CutAt == 0 && !c.hostStarts() && (o.Step == "" || o.Step == StepCut) && len(o.Pending) == 0 && c.s.Now >= max(o.RetryAt, o.StepBegan+cutRetry) {
 		// Halted nodes start only by a power cycle: the cut is asked for
 		// until it is armed, whatever mains does.
 		c.enter(StepCut)

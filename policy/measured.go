@@ -46,11 +46,7 @@ func careful(times []time.Duration, budget time.Duration) time.Duration {
 	}
 	most, next := time.Duration(0), time.Duration(0)
 	for _, t := range times {
-		if t > most {
-			most, next = t, most
-		} else if t > next {
-			next = t
-		}
+		most, next = max(most, t), max(next, min(most, t))
 	}
 	d := most
 	if n >= keepTimes { // one in twenty may take longer

@@ -155,9 +155,7 @@ func (c *core) begin(i int, why string) bool {
 		c.tell("stage", "warning", "", "On observe, so nothing is done. Armed, everything stops: "+why+".")
 		return true
 	}
-	if len(o.Pending) > 0 {
-		c.cancelPending()
-	}
+	c.cancelPending()
 	o.Stages[i], o.Stage, o.DoingBegan = begun, i, c.s.Now
 	o.Doing, c.s.Phase = Stop, Stopping
 	c.tell("stopping", "critical", "", "Everything stops: "+why+"."+c.without())

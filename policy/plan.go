@@ -136,18 +136,18 @@ func Predict(r Rules, s State) (Event, bool) {
 // it falls evenly until empty.
 func (c *core) nextCharge() (time.Duration, Reading, bool) {
 	u, left := c.s.Seen.UPS, TimeToEmpty(c.r, c.s)
-	if u.Power != OnBattery || u.Charge == nil || *u.Charge <= 0 {
+	if u.Power != OnBattery || u.Charge == nil {
 		return 0, Reading{}, false
 	}
 	// The charge now, since the last reading may be old.
 	now := *u.Charge
-	next := -1.0
+	next := 0.0
 	for i, st := range c.r.Stages {
-		if c.s.Outage.Stages[i] == "" && st.Charge < now && st.Charge > next && st.Charge > 0 {
-			next = st.Charge
+		if c.s.Outage.Stages[i] == "" && st.Charge < now {
+			next = max(next, st.Charge)
 		}
 	}
-	if next < 0 {
+	if next == 0 {
 		return 0, Reading{}, false
 	}
 	in := time.Duration(float64(left.Left) * (now - next) / max(1, now-emptyAt(c.r, c.s)))

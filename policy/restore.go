@@ -77,8 +77,11 @@ func (c *core) again() {
 		})
 	}
 	o.Stages, o.Doing, o.Step, o.Committed, o.CutAt, o.End = map[int]string{}, Nothing, "", false, 0, nil
-	o.Base = c.s.OnBatteryFor()
 	c.s.Phase = Riding
+	if o.Aborted {
+		return // the last moment has come: no ride comes before it, and the stop tells of it
+	}
+	o.Base = c.s.OnBatteryFor()
 	if o.Early {
 		c.tell("recovering", "warning", "", "It started while mains is still away. "+c.outlook())
 		return

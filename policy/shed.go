@@ -198,7 +198,7 @@ func (c *core) loadChanged() {
 	o := c.s.Outage
 	was := o.Watts
 	c.keepDischarge()
-	if now := Load(c.r, c.s).Watts; o.PerPercent > 0 && was > 0 && now > was {
+	if now := Load(c.r, c.s).Watts; was > 0 && now > was {
 		o.PerPercent = time.Duration(float64(o.PerPercent) * was / now)
 	}
 }

@@ -251,12 +251,20 @@ func (c *core) cutDelay() time.Duration {
 	d = c.steps(max(d, later))
 	for range c.r.Nodes { // each node may push it into another's start
 		for _, n := range c.r.Nodes {
-			if before, after, ok := c.startsIn(n.Name); ok && d > before {
+			if before, after, ok := c.startsIn(n.Name); ok && !n.UPSHost && d > before {
 				d = max(d, c.steps(after))
 			}
 		}
 	}
 	return d
+}
+
+// hostStarts is whether the timer of the UPS host's park starts it too soon for a cut:
+// the controller goes with it, and knows nothing of that cut afterwards.
+func (c *core) hostStarts() bool {
+	h, ok := c.host()
+	before, _, starts := c.startsIn(h.Name)
+	return ok && starts && c.shortDelay() > before
 }
 
 // startsIn is in what time at the latest and at the soonest a cut has to come, so that

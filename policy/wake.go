@@ -28,9 +28,13 @@ type waker struct {
 }
 
 func (w *waker) offer(at time.Duration) {
-	if at > w.now && (!w.set || at < w.at) {
-		w.at, w.set = at, true
+	if at <= w.now {
+		return
 	}
+	if w.set {
+		at = min(at, w.at)
+	}
+	w.at, w.set = at, true
 }
 
 func (c *core) wakeAbortable(w *waker) {
@@ -39,7 +43,7 @@ func (c *core) wakeAbortable(w *waker) {
 		w.offer(u.Since + c.r.StableFor)
 		return
 	}
-	ride := c.s.Now + c.r.RideThrough - c.s.spell()
+	ride := c.rideOver()
 	w.offer(ride)
 	if u.Low {
 		w.offer(max(ride, u.LowSince+lowGrace))
@@ -50,18 +54,24 @@ func (c *core) wakeAbortable(w *waker) {
 		if o.Stages[i] != "" || (!last && o.Doing != Nothing) {
 			continue
 		}
-		if st.OnBattery > 0 {
-			w.offer(max(ride, c.s.Now+st.OnBattery-c.s.spell()))
-		}
+		w.offer(max(ride, c.s.Now+st.OnBattery-c.s.spell()))
 		if st.Runtime > 0 {
 			w.offer(max(ride, c.s.Now+left-st.Runtime))
 		}
 		if last {
-			w.offer(max(ride, c.s.Now+left-c.need()-c.r.Reserve))
+			w.offer(max(ride, c.lastMoment()))
 		}
 	}
 	c.wakeStretch(w)
 	c.wakeStep(w)
+}
+
+// rideOver is when the ride-through of this spell on battery ends, or did.
+func (c *core) rideOver() time.Duration { return c.s.Now + c.r.RideThrough - c.s.spell() }
+
+// lastMoment is when the stop has to begin.
+func (c *core) lastMoment() time.Duration {
+	return c.s.Now + TimeToEmpty(c.r, c.s).Left - c.need() - c.r.Reserve
 }
 
 // wakeStep offers the times of the step that runs.
@@ -84,7 +94,9 @@ func (c *core) wakeStep(w *waker) {
 func (c *core) wakeCommitted(w *waker) {
 	o, u := c.s.Outage, c.s.Seen.UPS
 	c.wakeStep(w)
-	w.offer(o.RetryAt)
+	if c.s.Phase == Dark && o.Halts && o.CutAt == 0 { // the cut is asked for again
+		w.offer(max(o.RetryAt, o.StepBegan+cutRetry))
+	}
 	if u.Power == OnMains {
 		w.offer(u.Since + c.r.StableFor)
 		if o.CutAt > 0 {
@@ -96,8 +108,16 @@ func (c *core) wakeCommitted(w *waker) {
 
 func (c *core) wakeRecovering(w *waker) {
 	o, u := c.s.Outage, c.s.Seen.UPS
+	if u.Power == OnBattery && o.Aborted { // the last moment begins a stop all the same
+		w.offer(max(c.rideOver(), c.lastMoment()))
+	}
 	if o.Step != StepWait {
 		c.wakeStep(w)
+		for _, run := range o.Runs {
+			if o.Step == StepReturn && run.State == Booting {
+				w.offer(run.At + rebootAgain)
+			}
+		}
 		return
 	}
 	if u.Power == OnMains {
