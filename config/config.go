@@ -9,6 +9,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"lastwatt/drivers"
+	"lastwatt/drivers/board"
 	"lastwatt/policy"
 )
 
@@ -241,15 +242,9 @@ func (c Config) Rules() policy.Rules {
 	for _, n := range c.Nodes {
 		draw := n.DrawWatts
 		if draw == 0 {
-			draw = drawOf(n.Model)
+			draw = float64(board.TableDraw(n.Model))
 		}
 		r.Nodes = append(r.Nodes, policy.NodeRules{Name: n.Name, Wake: n.Wake, UPSHost: n.UPSHost, Tier: n.Tier, Draw: draw})
 	}
 	return r
-}
-
-// drawOf is a busy board's draw at its own supply, in watts: the Raspberry Pi
-// documentation's table and public measurements of the Pi 5 with an NVMe base.
-func drawOf(model string) float64 {
-	return map[string]float64{"pizero": 1.5, "pi3": 4, "pi4": 6.3, "pi5": 9.9}[model]
 }
