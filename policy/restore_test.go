@@ -119,7 +119,9 @@ func TestRestoringWaitsForMainsAndForEnergy(t *testing.T) {
 		{"not quite", handmade(atWork, onMains(time.Hour), still(0), charge(8), energy(1)), false},
 		{"a slope at a lighter load says nothing", handmade(onMains(time.Hour), still(0), charge(8), energy(0), outage(func(o *Outage) { o.Watts = 33.9 })), false},
 		{"nor does what is off now, of what will be on", handmade(atWork, runs("node02", Halted), runs("node03", Halted), outage(func(o *Outage) { o.PerPercent = 0 }), onMains(time.Hour), still(0), charge(8), energy(0),
-			func(c *core) { c.s.Battery.Discharges = []Discharge{{Watts: 22, PerPercent: time.Minute, Points: 1e12, At: c.s.Now}} }), false},
+			func(c *core) {
+				c.s.Battery.Discharges = []Discharge{{Watts: 22, PerPercent: time.Minute, Points: 1e12, At: c.s.Now}}
+			}), false},
 		{"nor a UPS whose figure once stood still", handmade(onMains(time.Hour), still(0), charge(8), energy(0), outage(func(o *Outage) { o.PerPercent = 0 }), func(c *core) {
 			c.s.Seen.UPS.Runtime, c.s.Seen.UPS.Load, c.s.Battery.Stuck = new(time.Hour), new(4.0), 2*time.Hour
 		}), false},
