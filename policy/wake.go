@@ -95,7 +95,14 @@ func (c *core) wakeCommitted(w *waker) {
 	o, u := c.s.Outage, c.s.Seen.UPS
 	c.wakeStep(w)
 	if c.s.Phase == Dark && o.Halts && o.CutAt == 0 { // the cut is asked for again
-		w.offer(max(o.RetryAt, o.StepBegan+cutRetry))
+		at := max(o.RetryAt, o.StepBegan+cutRetry)
+		if h, ok := c.host(); ok && c.hostStarts() { // not while its host starts
+			at = max(at, o.Runs[h.Name].Alarm)
+			if !c.s.Seen.Nodes[h.Name].Connected {
+				at = max(at, o.Runs[h.Name].Alarm+c.bootTime())
+			}
+		}
+		w.offer(at)
 	}
 	if u.Power == OnMains {
 		w.offer(u.Since + c.r.StableFor)

@@ -373,7 +373,10 @@ func (w *world) fault(f config.Fault) {
 			}
 		case f.What == "manager lost":
 			n.crash(on)
+		case f.What == "link cut" && n.truth.UPSHost:
+			// The controller runs on the same machine.
 		default: // agent killed, link cut
+			n.dead = on && f.What == "agent killed"
 			n.link(!on)
 		}
 	}
