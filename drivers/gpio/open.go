@@ -169,11 +169,11 @@ func (p *places) openInputs(s *session, list []inputConfig, at []place, rails in
 func (p *places) openFans(s *session, list []fanConfig, at []place) error {
 	now := s.kernel.Monotonic()
 	return byChip(at, func(c *found, which []int) error {
-		g := &group{fans: map[int]*fan{}}
+		g := &group{fans: map[int]*fan{}, pace: tachPace}
 		var uses []use
 		for _, i := range which {
 			l := list[i]
-			f := &fan{name: l.Name, tach: newTach(tachRules{pulses: l.Pulses, min: l.MinRPM, max: l.MaxRPM, spinUp: l.SpinUp}, now)}
+			f := &fan{name: l.Name, group: g, tach: newTach(tachRules{pulses: l.Pulses, min: l.MinRPM, max: l.MaxRPM, spinUp: l.SpinUp}, now)}
 			for _, o := range s.outputs {
 				if o.name == l.Power {
 					f.power = o

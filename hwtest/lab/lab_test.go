@@ -36,16 +36,19 @@ func inGuest(t *testing.T, tags, match string) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	for name, args := range map[string][]string{
-		"guest.test": {"test", "-c", "-tags", "guest gousb " + tags, "./hwtest/lab/guest"},
-		"lastwatt":   {"build", "-tags", "gousb", "./cmd/lastwatt"},
-		"labguest":   {"build", "./hwtest/lab/cmd/labguest"},
+	for _, b := range []struct {
+		name, cgo string
+		args      []string
+	}{
+		{"guest.test", "1", []string{"test", "-c", "-tags", "guest gousb " + tags, "./hwtest/lab/guest"}},
+		{"lastwatt", "1", []string{"build", "-tags", "gousb", "./cmd/lastwatt"}},
+		{"lastwatt-pure", "0", []string{"build", "./cmd/lastwatt"}}, // what a node without a UPS has
+		{"labguest", "1", []string{"build", "./hwtest/lab/cmd/labguest"}},
 	} {
-		args = slices.Insert(args, len(args)-1, "-o", filepath.Join(dir, name))
-		build := exec.CommandContext(ctx, "go", args...)
-		build.Dir, build.Env = root, append(os.Environ(), "CGO_ENABLED=1")
+		build := exec.CommandContext(ctx, "go", slices.Insert(b.args, len(b.args)-1, "-o", filepath.Join(dir, b.name))...)
+		build.Dir, build.Env = root, append(os.Environ(), "CGO_ENABLED="+b.cgo)
 		if out, err := build.CombinedOutput(); err != nil {
-			t.Fatalf("build %s for the guest: %v\n%s", name, err, out)
+			t.Fatalf("build %s for the guest: %v\n%s", b.name, err, out)
 		}
 	}
 	seed := make([]byte, 64)
