@@ -49,7 +49,7 @@ sys/devices/platform/soc/i2c-1/1-0040/hwmon/hwmon*/power1_input: 7620000
 `
 
 const (
-	pollsBoard = 2 * time.Second // as agentSensors says
+	pollsBoard = 2 * time.Second // as moreParts says
 	pollsMeter = 2 * time.Second // the driver's own
 	// slack is what this busy machine may take beside: to hand a thing on, to show
 	// it once a second, and to run the command that asks for it.

@@ -85,7 +85,7 @@ func (b *bench) fanStands(n int) {
 	b.within(pollsBoard+slack, "fan_stalled", func() bool { return slices.Contains(b.Events(n), rack.FanStalled) })
 	b.within(pollsBoard+slack, "node_hot", func() bool { return slices.Contains(b.Events(n), rack.NodeHot) })
 	b.within(slack, "alerts of both", func() bool {
-		return b.alerted("Fan cooling_fan of node02 stands still.") && b.alerted("Node02 is at 84.5 °C, and fan cooling_fan stands still.")
+		return b.alerted("Fan stands still: node02: Fan cooling_fan of node02 stands still.") && b.alerted("Too hot: node02: Node02 is at 84.5 °C, and fan cooling_fan stands still.")
 	})
 	b.within(slack, "health names fan and node", func() bool {
 		return b.sick("critical", "fan cooling_fan of node02 stands still") && b.sick("critical", "node02 is at 84.5 °C")
@@ -99,7 +99,7 @@ func (b *bench) railSags(n int) {
 	b.t.Helper()
 	b.set("sys/devices/platform/soc/i2c-1/1-0040/hwmon/hwmon*/in1_input", "4660")
 	b.within(pollsBoard+slack, "rail_low", func() bool { return slices.Contains(b.Events(n), rack.RailLow) })
-	b.within(slack, "its alert", func() bool { return b.alerted("Rail 5V of node02 is at 4.66 V.") })
+	b.within(slack, "its alert", func() bool { return b.alerted("Bad supply voltage: node02: Rail 5V of node02 is at 4.66 V.") })
 	b.within(slack, "health names the rail", func() bool { return b.sick("critical", "rail 5V of node02 is at 4.66 V") })
 	b.within(slack, "the bad rail on MQTT", b.told02("temperature 85, draw 7, rpm 0, stalled true, volts 4.66, watts 7, bad true"))
 	for _, e := range b.Story(n) {
@@ -161,6 +161,6 @@ func (b *bench) wellAgain(n int) {
 	b.within(slack, "alerts that all is back", func() bool {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		return count(b.told, "Well again") == 3
+		return count(b.told, "Well again: node02") == 3
 	})
 }
