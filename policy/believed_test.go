@@ -96,31 +96,21 @@ func TestTheSlopeIsMeasuredWhereTheChargeFalls(t *testing.T) {
 		})
 	}
 	hold(t, func(c *core) { c.slope(new(61.0)) }, []rule{
-		{"the first reading is kept", handmade(anchor(61, 61)), "outage.first.at=1h0m0s; outage.first.charge=60"},
-		{"the first fall is where it is measured from", handmade(first), "outage.anchor.at=1h0m0s; outage.anchor.charge=60; outage.recent.at=1h0m0s; outage.recent.charge=60; outage.watts=34"},
-		{"over three points at least", handmade(first, anchor(62.9, 62.9)), ""},
-		{"three are enough, from where it fell faster", handmade(first, anchor(63, 63)), "outage.per_percent=40s"},
-		{"a few points lately say nothing", handmade(first, anchor(66, 62.9)), "outage.per_percent=1m0s"},
-		{"a slower fall lately does not make it longer", handmade(first, anchor(70, 63)), "outage.per_percent=36s"},
-		{"each five points are written down", handmade(first, anchor(65, 65)), "outage.per_percent=24s; outage.recent.at=1h0m0s; outage.recent.charge=60"},
+		{"the first reading is kept", handmade(anchor(61, 61)), "outage.first.at=1h0m0s; outage.first.charge=60; outage.grain=1"},
+		{"the first fall is where it is measured from", handmade(first), "outage.anchor.at=1h0m0s; outage.anchor.charge=60; outage.grain=1; outage.recent.at=1h0m0s; outage.recent.charge=60; outage.watts=34"},
+		{"over three points at least", handmade(first, anchor(62.9, 62.9)), "outage.grain=1"},
+		{"three are enough, from where it fell faster", handmade(first, anchor(63, 63)), "outage.grain=1; outage.per_percent=40s"},
+		{"a few points lately say nothing", handmade(first, anchor(66, 62.9)), "outage.grain=1; outage.per_percent=1m0s"},
+		{"a slower fall lately does not make it longer", handmade(first, anchor(70, 63)), "outage.grain=1; outage.per_percent=36s"},
+		{"each five points are written down", handmade(first, anchor(65, 65)), "outage.grain=1; outage.per_percent=24s; outage.recent.at=1h0m0s; outage.recent.charge=60"},
 		{"not on mains", handmade(first, onMains(0)), ""},
 		{"not without a charge", handmade(first, func(c *core) { c.s.Seen.UPS.Charge = nil }), ""},
 		{"not without an outage", handmade(func(c *core) { c.s.Outage = nil }), ""},
 		{"a time to empty that does not move is kept in mind", handmade(outage(func(o *Outage) { o.First = &Anchor{At: 50 * time.Minute, Charge: 60, Runtime: new(2 * time.Hour)} }), anchor(61, 61),
-			func(c *core) { c.s.Seen.UPS.Runtime = new(2 * time.Hour) }), "battery.stuck=2h0m0s"},
+			func(c *core) { c.s.Seen.UPS.Runtime = new(2 * time.Hour) }), "battery.stuck=2h0m0s; outage.grain=1"},
 	})
 	hold(t, func(c *core) { c.slope(new(60.0)) }, []rule{{"a charge that stands still is no fall", handmade(first), ""}})
 	hold(t, func(c *core) { c.slope(nil) }, []rule{{"nor is the first there is", handmade(first), ""}})
-	c := handmade(func(c *core) {
-		c.s.Battery.Discharges = []Discharge{{Watts: 34, PerPercent: 30 * time.Second, Points: 1e9}}
-	})
-	if got := c.perPercent(); got != time.Minute {
-		t.Errorf("a percent lasts %s, want what was measured in this outage", got)
-	}
-	c.s.Outage.PerPercent = 0
-	if got := c.perPercent().Round(time.Millisecond); got != 30*time.Second {
-		t.Errorf("a percent lasts %s, want what it did before", got)
-	}
 }
 
 func TestAFigureThatJumpsCountsWhenItIsToldTwice(t *testing.T) {

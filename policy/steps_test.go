@@ -109,8 +109,9 @@ func TestTheCutLeavesTime(t *testing.T) {
 	}
 	step := func(d time.Duration) func(*core) { return func(c *core) { c.r.UPS.DelayStep = d } }
 	wasCut := outage(func(o *Outage) { o.Cut = true })
-	learns := func(c *core) {
+	learns := func(c *core) { // down to 3 %: starts and stops take next to nothing
 		c.r.LearnEmpty, c.s.Battery = true, Battery{Discharges: []Discharge{{Watts: 12.7, PerPercent: time.Minute, Points: 1e9}}}
+		c.r.Budgets = Budgets{Drain: time.Second, Halt: time.Second, Park: time.Second, Boot: time.Second, Swarm: time.Second}
 	}
 	alone := func(c *core) {
 		for _, n := range []string{"node02", "node03", "node04"} {
@@ -129,22 +130,29 @@ func TestTheCutLeavesTime(t *testing.T) {
 		{"for nodes that may be starting since the outlets went off", handmade(step(0), onMains(0), wasCut, gone("node02", 0)), 3 * time.Minute},
 		{"not where all are there", handmade(step(0), onMains(0), wasCut), 75 * time.Second},
 		{"nor where the outlets were never off", handmade(step(0), onMains(0), gone("node02", 0)), 75 * time.Second},
-		{"nor on battery", handmade(step(0), wasCut, gone("node02", 0)), 75 * time.Second},
-		{"for the battery to be proven", handmade(learns, alone, func(c *core) { c.s.Seen.UPS.Charge = new(20.0) }), 17 * time.Minute},
-		{"but not for a node whose clock starts it before", handmade(learns, alone, alarm(10*time.Minute), func(c *core) { c.s.Seen.UPS.Charge = new(20.0) }), 9 * time.Minute},
-		{"a clock that has rung is no reason", handmade(learns, alone, alarm(0), func(c *core) { c.s.Seen.UPS.Charge = new(20.0) }), 17 * time.Minute},
-		{"nor the clock of a node that was not halted", handmade(learns, alone, alarm(10*time.Minute), outage(func(o *Outage) {
+		{"on battery too", handmade(step(0), wasCut, gone("node02", 0)), 3 * time.Minute},
+		{"unless it is known to be off", handmade(step(0), wasCut, gone("node02", 0), runs("node02", Halted)), 75 * time.Second},
+		{"which with mains is not enough", handmade(step(0), wasCut, onMains(0), gone("node02", 0), runs("node02", Halted)), 3 * time.Minute},
+		{"or gone since before the outage", handmade(step(0), wasCut, gone("node02", 0), outage(func(o *Outage) { o.Away = []string{"node02"} })), 75 * time.Second},
+		{"a host that is parked needs no time", handmade(step(0), runs("node01", Parked)), 15 * time.Second},
+		{"for the battery to be proven", handmade(learns, alone, func(c *core) { c.s.Seen.UPS.Charge = new(20.0) }), 26 * time.Minute},
+		{"but not for a node whose clock starts it before", handmade(learns, alone, alarm(10*time.Minute), func(c *core) { c.s.Seen.UPS.Charge = new(20.0) }), 8 * time.Minute},
+		{"a clock that has rung is no reason", handmade(learns, alone, alarm(0), func(c *core) { c.s.Seen.UPS.Charge = new(20.0) }), 26 * time.Minute},
+		{"the timer of a node that is parked is one too", handmade(learns, alone, alarm(10*time.Minute), outage(func(o *Outage) {
 			o.Runs["node02"] = Run{State: Parked, Alarm: o.Runs["node02"].Alarm}
 			o.Runs["node03"] = Run{State: Halted}
 		}), func(c *core) {
 			c.s.Seen.UPS.Charge = new(20.0)
 			c.r.Nodes[1].Draw = 0.001
-		}), 17 * time.Minute},
+		}), 8 * time.Minute},
 		{"for a node whose clock starts it before, to start and park", handmade(alarm(90 * time.Second)), 5 * time.Minute},
 		{"and at the same time", handmade(alarm(2 * time.Minute)), 5 * time.Minute},
-		{"not for one that starts after", handmade(alarm(2*time.Minute + 1)), 2 * time.Minute},
+		{"and within the device's steps", handmade(alarm(3*time.Minute + 5*time.Second - 1)), 7 * time.Minute},
+		{"not for one that starts after", handmade(alarm(3*time.Minute + 5*time.Second)), 2 * time.Minute},
 		{"nor long after", handmade(alarm(time.Hour)), 2 * time.Minute},
-		{"nor where it has started already", handmade(alarm(0)), 2 * time.Minute},
+		{"for one that starts now", handmade(alarm(0)), 3 * time.Minute},
+		{"not where it has started already", handmade(alarm(0), back("node02")), 2 * time.Minute},
+		{"nor where it must long have", handmade(alarm(-2 * time.Minute)), 2 * time.Minute},
 		{"nor where it was not halted", handmade(alarm(90*time.Second), outage(func(o *Outage) { o.Runs["node02"] = Run{State: Booting, Alarm: o.Runs["node02"].Alarm} })), 2 * time.Minute},
 	} {
 		if got := row.core.cutDelay(); got != row.want {
@@ -199,7 +207,7 @@ func TestWhatIsNotDoneInItsTimeIsGivenUp(t *testing.T) {
 	}
 	const missed = "outage.runs.node02.at gone; outage.runs.node02.state=missed; outage.unclean.0=node02"
 	hold(t, func(c *core) { c.overdue() }, []rule{
-		{"a node that hangs, and how long it took at least", handmade(doing(Committed, Stop, StepNodes), down, runs("node02", Halting)), "measured.node02.halt.0=1m0s; " + missed + "; tell critical step_failed node02"},
+		{"a node that hangs, and how long it took at least", handmade(doing(Committed, Stop, StepNodes), down, runs("node02", Halting)), "measured.node02.halt.0=1m0s; outage.runs.node02.state=missed; outage.unclean.0=node02; tell critical step_failed node02"},
 		{"a node that did not take the order", handmade(doing(Committed, Stop, StepNodes), down, runs("node02", Asked)), missed + "; tell critical step_failed node02"},
 		{"all that is left of an order is cancelled", handmade(doing(Committed, Stop, StepNodes), down, waiting(DoHalt, "node02")),
 			"outage.runs.node02.boot_id=1; outage.runs.node02.state=missed; outage.unclean.0=node02; cancel p1; tell critical step_failed node02"},
@@ -271,7 +279,7 @@ func TestAResult(t *testing.T) {
 	})
 	hold(t, play(Done), []rule{
 		{"a halt", handmade(waiting(DoHalt, "node02")), "outage.runs.node02.at=59m30s; outage.runs.node02.boot_id=1; outage.runs.node02.state=halting"},
-		{"a park", handmade(waiting(DoPark, "node02")), "measured.node02.park.0=30s; outage.runs.node02.boot_id=1; outage.runs.node02.state=parked; tell info node_stopped node02"},
+		{"a park", handmade(waiting(DoPark, "node02")), "measured.node02.park.0=30s; outage.runs.node02.alarm=59m30s; outage.runs.node02.boot_id=1; outage.runs.node02.state=parked; tell info node_stopped node02"},
 		{"a reboot", handmade(waiting(DoReboot, "node02")), "outage.runs.node02.at=1h0m0s; outage.runs.node02.boot_id=1; outage.runs.node02.state=booting"},
 		{"a wake", handmade(waiting(DoWake, "node02"), runs("node02", Halted)), "outage.runs.node02.at=1h0m0s; outage.runs.node02.state=booting"},
 		{"a clear", handmade(waiting(DoClear, "node02")), "outage.runs.node02.boot_id=1; outage.runs.node02.state=idle"},

@@ -59,7 +59,7 @@ func (c *core) wakeAbortable(w *waker) {
 			w.offer(max(ride, c.s.Now+left-st.Runtime))
 		}
 		if last {
-			w.offer(max(ride, c.lastMoment()))
+			w.offer(max(ride, c.lastMoment(left)))
 		}
 	}
 	c.wakeStretch(w)
@@ -69,9 +69,9 @@ func (c *core) wakeAbortable(w *waker) {
 // rideOver is when the ride-through of this spell on battery ends, or did.
 func (c *core) rideOver() time.Duration { return c.s.Now + c.r.RideThrough - c.s.spell() }
 
-// lastMoment is when the stop has to begin.
-func (c *core) lastMoment() time.Duration {
-	return c.s.Now + TimeToEmpty(c.r, c.s).Left - c.need() - c.r.Reserve
+// lastMoment is when the stop has to begin, with so long until the battery is empty.
+func (c *core) lastMoment(left time.Duration) time.Duration {
+	return c.s.Now + left - c.need() - c.r.Reserve
 }
 
 // wakeStep offers the times of the step that runs.
@@ -95,7 +95,14 @@ func (c *core) wakeCommitted(w *waker) {
 	o, u := c.s.Outage, c.s.Seen.UPS
 	c.wakeStep(w)
 	if c.s.Phase == Dark && o.Halts && o.CutAt == 0 { // the cut is asked for again
-		w.offer(max(o.RetryAt, o.StepBegan+cutRetry))
+		at := max(o.RetryAt, o.StepBegan+cutRetry)
+		if h, ok := c.host(); ok && c.hostStarts() { // not while its host starts
+			at = max(at, o.Runs[h.Name].Alarm)
+			if !c.s.Seen.Nodes[h.Name].Connected {
+				at = max(at, o.Runs[h.Name].Alarm+c.bootTime())
+			}
+		}
+		w.offer(at)
 	}
 	if u.Power == OnMains {
 		w.offer(u.Since + c.r.StableFor)
@@ -109,7 +116,7 @@ func (c *core) wakeCommitted(w *waker) {
 func (c *core) wakeRecovering(w *waker) {
 	o, u := c.s.Outage, c.s.Seen.UPS
 	if u.Power == OnBattery && o.Aborted { // the last moment begins a stop all the same
-		w.offer(max(c.rideOver(), c.lastMoment()))
+		w.offer(max(c.rideOver(), c.lastMoment(TimeToEmpty(c.r, c.s).Left)))
 	}
 	if o.Step != StepWait {
 		c.wakeStep(w)

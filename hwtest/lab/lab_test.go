@@ -55,7 +55,7 @@ func inGuest(t *testing.T, tags, match string) string {
 	}
 	// More than one processor of Go's, so that a wait in the kernel of the one
 	// side does not hold up the other, which is a machine of its own in truth.
-	script := fmt.Sprintf("./labguest seed seed\nexport GOMAXPROCS=4\nexec ./guest.test -test.run '%s' -test.v -test.timeout 20m 2>&1\n", match)
+	script := fmt.Sprintf("mount -t configfs none /sys/kernel/config\n./labguest seed seed\nexport GOMAXPROCS=4\nexec ./guest.test -test.run '%s' -test.v -test.timeout 20m 2>&1\n", match)
 	var console bytes.Buffer
 	run, stop := context.WithTimeout(ctx, 21*time.Minute)
 	defer stop()
