@@ -103,7 +103,9 @@ func (c *Controller) takePart(ctx context.Context, node, source string, fact dri
 		c.judgeNode(ctx, n)
 	case drivers.Fan:
 		take(p, &p.fans, "fan", f, func(o drivers.Fan) string { return o.Name }, now)
-		c.judge(fanTrouble(node, f))
+		if f.State != drivers.FanUnknown { // which is no word that it turns again
+			c.judge(fanTrouble(node, f))
+		}
 	case drivers.Rail:
 		take(p, &p.rails, "rail", f, func(o drivers.Rail) string { return o.Name }, now)
 		c.judge(railTrouble(node, f))

@@ -155,6 +155,19 @@ func TestAFanThatStandsStillIsToldOnceAndUntilItHasLongTurned(t *testing.T) {
 	})
 }
 
+func TestAStalledFanOfWhichNothingIsKnownAnyMoreIsNotWellAgain(t *testing.T) {
+	rackDesk(t, func(k *desk, _ *board, _ *heard) {
+		fan := func(s drivers.FanState) { k.hear("node02", drivers.Fan{Name: "cooling_fan", RPM: new(0.0), State: s}) }
+		fan(drivers.FanStalled)
+		for range 10 { // the node has cooled a little: its tachometer is no proof then
+			fan(drivers.FanUnknown)
+			time.Sleep(10 * time.Second)
+		}
+		is(t, "health", k.health("fan_stalled"), "critical: fan cooling_fan of node02 stands still")
+		is(t, "told", k.story("part_back"))
+	})
+}
+
 func TestARailIsToldWithItsVoltageAndAgainWhenItBecomesCritical(t *testing.T) {
 	rackDesk(t, func(k *desk, _ *board, _ *heard) {
 		rail := func(v drivers.Volt, l drivers.Level) {

@@ -10,6 +10,8 @@ import (
 // and everything takes its budgeted time.
 type Timeline struct {
 	Items []Item
+	// Load is what the outlets feed now, and how that is known.
+	Load Figure
 	// Empty is when the battery is taken to be empty, by Left.
 	Empty time.Duration
 	Left  Estimate
@@ -33,7 +35,7 @@ type Item struct {
 func Plan(r Rules, s State) Timeline {
 	s = s.Clone()
 	s.Armed = true
-	t := Timeline{}
+	t := Timeline{Load: Load(r, s)}
 	began := s.Now
 	if s.Seen.UPS.Power != OnBattery {
 		u := s.Seen.UPS

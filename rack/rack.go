@@ -117,6 +117,10 @@ type Plan struct {
 	// where it comes from.
 	TimeToEmpty *time.Duration `json:"time_to_empty_ns,omitempty"`
 	Method      string         `json:"method,omitempty"`
+	// Load is what the outlets feed now; 0 is no plan. LoadMethod says how that
+	// is known: by a meter, the nodes' own figures, the UPS or the table.
+	Load       drivers.Watt `json:"load_watts,omitempty"`
+	LoadMethod string       `json:"load_method,omitempty"`
 	// Margin is what is left of the battery's time after the last step.
 	Margin *time.Duration `json:"margin_ns,omitempty"`
 	Steps  []Step         `json:"steps"`

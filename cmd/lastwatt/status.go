@@ -192,6 +192,9 @@ func printPlan(w io.Writer, s rack.Snapshot, most int) {
 	if p.TimeToEmpty != nil {
 		head += fmt.Sprintf("; about %s of battery by %s", policy.Short(*p.TimeToEmpty), p.Method)
 	}
+	if p.LoadMethod != "" {
+		head += fmt.Sprintf(" at %s (%s)", p.Load, p.LoadMethod)
+	}
 	if p.Margin != nil {
 		head += fmt.Sprintf(", %s left at the end", policy.Short(*p.Margin))
 	}
