@@ -273,7 +273,7 @@ func (c *core) hostStarts() bool {
 func (c *core) startsIn(name string) (before, after time.Duration, starts bool) {
 	run, seen, boot := c.s.Outage.Runs[name], c.s.Seen.Nodes[name], c.bootTime()
 	in := run.Alarm - c.s.Now
-	there := seen.Connected && (seen.BootID != run.BootID || run.State == Parked && in <= 0)
+	there := seen.Connected && seen.BootID != run.BootID
 	starts = (run.State == Halted || run.State == Parked) && run.Alarm > 0 && in+boot > 0 && !there
 	return in - c.r.UPS.DelayStep - Settle, in + boot + c.r.Budgets.Park, starts
 }
