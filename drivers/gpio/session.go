@@ -130,6 +130,9 @@ func (s *session) run(ctx context.Context) (err error) {
 // listen passes a group's events on until the first error.
 func (s *session) listen(ctx context.Context, g *group) {
 	buf := make([]event, 64)
+	if g.pace > 0 {
+		buf = make([]event, tachBuffer) // all that came in the pause
+	}
 	for {
 		n, err := g.lines.Next(ctx, buf)
 		if ctx.Err() != nil {
@@ -144,7 +147,7 @@ func (s *session) listen(ctx context.Context, g *group) {
 		if err != nil {
 			return
 		}
-		if g.pace > 0 && n < len(buf) {
+		if g.pace > 0 {
 			select {
 			case <-time.After(g.pace):
 			case <-ctx.Done():
