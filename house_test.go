@@ -55,7 +55,7 @@ func layer(dir string) int {
 		return 2
 	case dir == "drivers/all", top == "sim", top == "mqtt", top == "alert", top == "store", top == "config", top == "link":
 		return 3
-	case top == "controller", top == "agent", top == "simulate":
+	case top == "controller", top == "agent", top == "simulate", top == "doctor":
 		return 4
 	case top == "cmd":
 		return 5
@@ -66,8 +66,9 @@ func layer(dir string) int {
 // mayImport are the imports within a layer and upwards that are meant.
 func mayImport() map[string][]string {
 	return map[string][]string{
-		"drivers/sim": {"sim"},
-		"drivers/all": {"drivers/all"},
+		"drivers/sim":             {"sim"},
+		"drivers/all":             {"drivers/all"},
+		"drivers/board/boardtest": {"drivers/board/mailbox"},
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"lastwatt/drivers"
+	"lastwatt/drivers/board"
 	"lastwatt/policy"
 )
 
@@ -229,8 +230,5 @@ func (c Config) Rules() policy.Rules {
 	return r
 }
 
-// drawOf is a busy board's draw at its own supply, in watts: the Raspberry Pi
-// documentation's table and public measurements of the Pi 5 with an NVMe base.
-func drawOf(model string) float64 {
-	return map[string]float64{"pizero": 1.5, "pi3": 4, "pi4": 6.3, "pi5": 9.9}[model]
-}
+// drawOf is a busy board's draw at its own supply, in watts; 0 is not known.
+func drawOf(model string) float64 { return float64(board.TableDraw(model)) }

@@ -3,6 +3,7 @@ package all
 
 import (
 	"lastwatt/drivers"
+	"lastwatt/drivers/board"
 	"lastwatt/drivers/sim"
 	"lastwatt/drivers/usbhid"
 )
@@ -10,5 +11,5 @@ import (
 // Kinds returns every driver, by the name that the configuration uses. Call it
 // once: drivers of one kind share what there should be one of in a process.
 func Kinds() []drivers.Kind {
-	return []drivers.Kind{usbhid.Kind(), sim.Kind()}
+	return []drivers.Kind{usbhid.Kind(), sim.Kind(), board.Kind()}
 }

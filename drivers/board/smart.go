@@ -1,0 +1,55 @@
+package board
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"lastwatt/drivers"
+)
+
+// A Drives reads what NVMe drives keep of their own health.
+type Drives interface {
+	// SmartLog is the 512 bytes of the SMART / Health Information log (log page
+	// 02h) of the drive with a kernel name such as nvme0. It is called from one
+	// goroutine at a time; it may wake the drive. Errors wrap
+	// [drivers.ErrPermission] and [drivers.ErrNoDevice].
+	SmartLog(drive string) ([]byte, error)
+}
+
+// Smart is what Lastwatt reads of a drive's log.
+type Smart struct {
+	Temperature drivers.Celsius
+	// Used is the part of the rated life that is used; over 100 it is past it,
+	// and it ends at 255 (NVM Express base specification 1.4, figure 194).
+	Used drivers.Percent
+	// Warning are the critical warning bits: 0 spare is low, 1 temperature,
+	// 2 reliability degraded, 3 read only, 4 backup of volatile memory failed.
+	Warning byte
+	// UnsafeShutdowns are how often power went without notice.
+	UnsafeShutdowns uint64
+}
+
+// kelvin is 0 degrees Celsius, as drives round it.
+const kelvin = 273
+
+// ParseSmart reads the log, in the layout of NVM Express base specification 1.4,
+// figure 194.
+func ParseSmart(log []byte) (Smart, error) {
+	if len(log) < 512 {
+		return Smart{}, fmt.Errorf("SMART log: %d bytes, want 512", len(log))
+	}
+	s := Smart{
+		Warning:     log[0],
+		Temperature: drivers.Celsius(float64(binary.LittleEndian.Uint16(log[1:])) - kelvin),
+		Used:        drivers.Percent(log[5]),
+		// The counters have 16 bytes, of which no drive needs more than 8.
+		UnsafeShutdowns: binary.LittleEndian.Uint64(log[144:]),
+	}
+	if s.Temperature < -60 || s.Temperature > 150 {
+		return Smart{}, fmt.Errorf("SMART log: a temperature of %v: these bytes are no such log", s.Temperature)
+	}
+	return s, nil
+}
+
+// nvmeDevice reads the drives' logs through the kernel, below root.
+type nvmeDevice struct{ root string }
