@@ -9,12 +9,13 @@ SYSUSERS ?= /usr/lib/sysusers.d
 STATE    ?= /var/lib/lastwatt
 CONFIG   ?= /etc/lastwatt
 
-.PHONY: help build check test bench cross install uninstall clean
+.PHONY: help build check test test-pi bench cross install uninstall clean
 
 help:
 	@echo "make build      the program, in bin/lastwatt"
 	@echo "make check      build, lint, unit and race tests: for the work at hand"
 	@echo "make test       everything, as CI runs it (Debian 12, root or sudo)"
+	@echo "make test-pi    the GPIO driver on a Pi's kernel, on QEMU's boards (Debian 12)"
 	@echo "make bench      the figures of docs/performance.md, on this machine"
 	@echo "make install    PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)"
 	@echo "make uninstall  keeps the state, unless PURGE=1"
@@ -27,6 +28,9 @@ check:
 
 test:
 	@scripts/test
+
+test-pi:
+	CGO_ENABLED=0 $(GO) test -count=1 -v -tags pi -timeout 15m ./hwtest/pi/
 
 bench:
 	@scripts/bench ups

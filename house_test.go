@@ -66,8 +66,9 @@ func layer(dir string) int {
 // mayImport are the imports within a layer and upwards that are meant.
 func mayImport() map[string][]string {
 	return map[string][]string{
-		"drivers/sim":             {"sim"},
-		"drivers/all":             {"drivers/all"},
+		"drivers/sim": {"sim"},
+		"drivers/all": {"drivers/all"},
+
 		"drivers/board/boardtest": {"drivers/board/mailbox"},
 	}
 }

@@ -30,6 +30,13 @@ type Machine interface {
 	Reboot(ctx context.Context) error
 }
 
+// An Alarm is the clock of the machine that the agent runs on.
+type Alarm interface {
+	// SetAlarm makes the clock start a machine that is off after so long,
+	// and reads back that it will.
+	SetAlarm(after time.Duration) error
+}
+
 // Config is what an agent is made of.
 type Config struct {
 	Node    string
@@ -37,7 +44,11 @@ type Config struct {
 	Model   string
 	Machine Machine
 	Engine  swarm.Engine // nil: there is none
+	// Sensors are read; those that are Outputs, by their configured names,
+	// are also switched. Alarm is nil where no clock can start the machine.
 	Sensors []drivers.Driver
+	Outputs map[string]drivers.Switcher
+	Alarm   Alarm
 	Clock   clock.Clock
 	Log     *slog.Logger
 }
@@ -85,7 +96,7 @@ func New(c Config) *Agent {
 func (a *Agent) Self() link.Peer {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return link.Peer{Node: a.c.Node, BootID: a.c.BootID, Parked: a.parked, Model: a.c.Model, Engine: a.c.Engine != nil}
+	return link.Peer{Node: a.c.Node, BootID: a.c.BootID, Parked: a.parked, Model: a.c.Model, Engine: a.c.Engine != nil, Clock: a.c.Alarm != nil}
 }
 
 // Leased implements [link.Listener].
@@ -235,8 +246,7 @@ func (a *Agent) carryOut(ctx context.Context, o link.Order, run *order) {
 func (a *Agent) do(ctx context.Context, o link.Order) (json.RawMessage, error) {
 	switch o.Verb {
 	case link.HaltNode:
-		a.clear(ctx)
-		return nil, a.c.Machine.Halt(ctx)
+		return nil, a.halt(ctx, o.Args)
 	case link.ParkNode:
 		var args link.ParkArgs
 		if err := json.Unmarshal(o.Args, &args); err != nil {
@@ -245,6 +255,8 @@ func (a *Agent) do(ctx context.Context, o link.Order) (json.RawMessage, error) {
 		return nil, a.park(ctx, time.Duration(args.LongestMS)*time.Millisecond)
 	case link.RebootNode:
 		return nil, a.c.Machine.Reboot(ctx)
+	case link.PulseOutput, link.CycleOutput:
+		return nil, a.output(ctx, o)
 	}
 	if a.c.Engine == nil {
 		if o.Verb == link.SwarmSnapshot {
@@ -253,6 +265,45 @@ func (a *Agent) do(ctx context.Context, o link.Order) (json.RawMessage, error) {
 		return nil, errors.New("this node has no container engine")
 	}
 	return a.engine(ctx, o)
+}
+
+// halt sets the alarm before anything is stopped: a node that nothing would start
+// again stays on.
+func (a *Agent) halt(ctx context.Context, data json.RawMessage) error {
+	var args link.HaltArgs
+	if len(data) > 0 {
+		if err := json.Unmarshal(data, &args); err != nil {
+			return fmt.Errorf("%s: %w", link.HaltNode, err)
+		}
+	}
+	if after := time.Duration(args.WakeAfterMS) * time.Millisecond; after > 0 {
+		if a.c.Alarm == nil {
+			return errors.New("not halted: no clock of this node could start it again")
+		}
+		if err := a.c.Alarm.SetAlarm(after); err != nil {
+			return fmt.Errorf("not halted: setting the alarm that starts it again: %w", err)
+		}
+		a.c.Log.Info("alarm set", "after", after)
+	}
+	a.clear(ctx)
+	return a.c.Machine.Halt(ctx)
+}
+
+// output switches an output of this node.
+func (a *Agent) output(ctx context.Context, o link.Order) error {
+	var args link.OutputArgs
+	if err := json.Unmarshal(o.Args, &args); err != nil {
+		return fmt.Errorf("%s: %w", o.Verb, err)
+	}
+	s := a.c.Outputs[args.Sensor]
+	if s == nil {
+		return fmt.Errorf("%s: %w: no sensor %q with outputs in the agent's configuration", o.Verb, drivers.ErrNoOutput, args.Sensor)
+	}
+	d := time.Duration(args.ForMS) * time.Millisecond
+	if o.Verb == link.CycleOutput {
+		return drivers.Cycle(ctx, s, args.Output, d, a.c.Clock.After)
+	}
+	return s.Pulse(ctx, args.Output, d)
 }
 
 func (a *Agent) engine(ctx context.Context, o link.Order) (json.RawMessage, error) {

@@ -91,5 +91,24 @@ func laterWords(kind string) (title, meaning string) {
 	case rack.Health:
 		return "Needs attention", "In an outage this would go wrong. See lastwatt status."
 	}
+	return partWords(kind)
+}
+
+// partWords are those of the kinds that tell of a part of the rack.
+func partWords(kind string) (title, meaning string) {
+	switch kind {
+	case rack.FanStalled:
+		return "Fan stands still", "Nothing is stopped for it. Look for what blocks it, and at its plug, before something gets too hot."
+	case rack.RailLow:
+		return "Bad supply voltage", "What hangs on it may fail. Check the supply, its load and its cable."
+	case rack.UnderVoltage:
+		return "Under-voltage", "It slows down, and may fail. Use a supply and a cable that hold 5 V under load."
+	case rack.NodeHot:
+		return "Too hot", "Cool it, or take load off it, before it slows down or stops."
+	case rack.Disputed:
+		return "Mains is disputed", "A witness and the UPS disagree, and nothing is stopped for the witness alone. Check its wiring, and the UPS."
+	case rack.PartBack:
+		return "Well again", "There is nothing to do."
+	}
 	return kind, ""
 }

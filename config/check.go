@@ -2,11 +2,13 @@ package config
 
 import (
 	"fmt"
+	"net"
 	"net/url"
 	"reflect"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
-	"time"
 
 	"go.yaml.in/yaml/v4"
 
@@ -16,6 +18,7 @@ import (
 // A checker reads one file and collects what is wrong in it.
 type checker struct {
 	path     string
+	page     string // where every key is, for people
 	kinds    []drivers.Kind
 	root     *yaml.Node
 	within   string // the key, with a dot, that root is the value of; empty for a file
@@ -24,14 +27,6 @@ type checker struct {
 
 // wakes are the ways a halted node can start again.
 func wakes() []string { return []string{"ups", "rtc", "gpio", "relay", "manual"} }
-
-func parseTree(data []byte) *yaml.Node {
-	var n yaml.Node
-	if yaml.Load(data, &n) != nil || len(n.Content) == 0 {
-		return &n
-	}
-	return n.Content[0]
-}
 
 // at is the node at a path of keys (texts) and places in lists (numbers), or
 // the nearest one above it.
@@ -82,6 +77,7 @@ func (c *checker) build(f file) Config {
 	cfg.Nodes = c.nodes(f.Nodes)
 	cfg.UPS = c.upses(f.UPS, cfg.Nodes)
 	cfg.Sensors = c.sensors(f.Sensors)
+	c.wakers(cfg)
 	if len(c.problems) > 0 {
 		return cfg
 	}
@@ -100,6 +96,12 @@ func (c *checker) build(f file) Config {
 	if cfg.SwarmNeed < 0 || cfg.SwarmNeed > len(cfg.Nodes) {
 		c.wrong(path("swarm", "need"), "want 0 to %d, the number of nodes (got %d)", len(cfg.Nodes), cfg.SwarmNeed)
 	}
+	if a := cfg.Controller.Listen; !isAddress(a, false) {
+		c.wrong(path("controller", "listen"), "want a port with an address or none before it, such as \":7480\" (got %q)", a)
+	}
+	if a := cfg.Controller.Advertise; a != "" && !isAddress(a, true) {
+		c.wrong(path("controller", "advertise"), "want the address and port that agents find this machine at, such as 192.168.1.11:7480 (got %q)", a)
+	}
 	return cfg
 }
 
@@ -110,13 +112,17 @@ func (c *checker) nodes(n yaml.Node) []Node {
 		return nil
 	}
 	if n.Kind != yaml.MappingNode {
-		c.wrong(path("nodes"), "want a section with a key for each node")
+		c.wrong(path("nodes"), "want a section with a key for each node, such as {node01: {model: pi5}}")
 		return nil
 	}
 	var nodes []Node
 	hosts := 0
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		name, part := n.Content[i].Value, nodePart{Wake: "ups", Tier: 1}
+		if !isName(name) {
+			c.wrong(path("nodes", name), "want the node's name: letters, digits, - and _ (got %q)", name)
+			continue
+		}
 		if v := n.Content[i+1]; v.Kind == yaml.MappingNode {
 			c.take(v.Load(&part, yaml.WithKnownFields()), &part)
 		} else if v.Tag != "!!null" {
@@ -126,15 +132,13 @@ func (c *checker) nodes(n yaml.Node) []Node {
 		if !slices.Contains(wakes(), part.Wake) {
 			c.wrong(path("nodes", name, "wake"), "want one of %s (got %q)", strings.Join(wakes(), ", "), part.Wake)
 		}
-		if part.DrawWatts < 0 {
-			c.wrong(path("nodes", name, "draw_watts"), "want watts, 0 or more (got %g)", part.DrawWatts)
-		}
+		c.between(path("nodes", name, "draw_watts"), part.DrawWatts, mostWatts, "watts")
 		if part.UPSHost {
 			if hosts++; hosts > 1 {
 				c.wrong(path("nodes", name, "ups_host"), "only one node can have the UPS's cable: remove ups_host from the others")
 			}
 		}
-		nodes = append(nodes, Node{Name: name, Model: part.Model, Wake: part.Wake, UPSHost: part.UPSHost, Tier: part.Tier, DrawWatts: part.DrawWatts})
+		nodes = append(nodes, Node{Name: name, Model: part.Model, Wake: part.Wake, UPSHost: part.UPSHost, Tier: part.Tier, DrawWatts: part.DrawWatts, Waker: part.Waker, Meter: part.Meter})
 	}
 	return nodes
 }
@@ -151,14 +155,14 @@ func (c *checker) upses(list []yaml.Node, nodes []Node) []UPS {
 			continue
 		}
 		if slices.ContainsFunc(all, func(o UPS) bool { return o.Name == u.Name }) {
-			c.wrong(path("ups", i, "name"), "there are two UPSes called %q", u.Name)
+			c.wrong(path("ups", i, "name"), "there are two UPSes called %q: give each a name of its own", u.Name)
 		}
 		feeds := 0
 		for k, name := range u.Feeds {
 			if slices.ContainsFunc(nodes, func(n Node) bool { return n.Name == name }) {
 				feeds++
 			} else if name != "switch" {
-				c.wrong(path("ups", i, "feeds", k), "%q is no node of nodes: (a switch is called \"switch\")", name)
+				c.wrong(path("ups", i, "feeds", k), "%q is no node of nodes: want %s, or switch", name, names(nodes))
 			}
 		}
 		if feeds > 0 && feeding != "" {
@@ -183,6 +187,8 @@ func (c *checker) oneUPS(i int, n *yaml.Node) (UPS, bool) {
 	if part.Name == "" {
 		c.wrong(path("ups", i), "no name: give it one, such as name: main")
 	}
+	c.between(path("ups", i, "watts"), part.Watts, mostWatts, "watts")
+	c.between(path("ups", i, "battery_wh"), part.BatteryWh, mostWatts, "watt-hours")
 	c.driver(path("ups", i), part.Name, part.Driver, decode, func(k drivers.Kind) string {
 		if !k.UPS {
 			return fmt.Sprintf("the driver %s reads no UPS: list it under sensors:", k.Name)
@@ -190,95 +196,7 @@ func (c *checker) oneUPS(i int, n *yaml.Node) (UPS, bool) {
 		return ""
 	})
 	return UPS{Name: part.Name, Driver: part.Driver, Feeds: part.Feeds, Cut: part.Cut, CutsOnMains: part.CutsOnMains, CutOthers: part.CutOthers,
-		OtherLoads: part.OtherLoads, Watts: part.Watts, BatteryWh: part.BatteryWh, Decode: decode}, true
-}
-
-func (c *checker) policy(cfg *Config) {
-	p := &cfg.Policy
-	for key, d := range map[string]time.Duration{"ride_through": p.RideThrough, "reserve": p.Reserve} {
-		if d < 0 {
-			c.wrong(path("policy", key), "want a time of 0s or more (got %s)", d)
-		}
-	}
-	for key, d := range map[string]time.Duration{"stable_for": p.StableFor, "assumed_runtime": p.AssumedRuntime, "park_longest": p.ParkLongest} {
-		if d <= 0 {
-			c.wrong(path("policy", key), "want a time above 0s (got %s)", d)
-		}
-	}
-	b := p.Budgets
-	for key, d := range map[string]time.Duration{"drain": b.Drain, "halt": b.Halt, "park": b.Park, "boot": b.Boot, "swarm": b.Swarm} {
-		if d <= 0 {
-			c.wrong(path("policy", "budgets", key), "want a time above 0s (got %s)", d)
-		}
-	}
-	if p.AssumedEmpty < 0 || p.AssumedEmpty > 90 {
-		c.wrong(path("policy", "assumed_empty"), "want percent, 0 to 90 (got %g)", p.AssumedEmpty)
-	}
-	if p.Strategy != "stages" && p.Strategy != "stretch" {
-		c.wrong(path("policy", "strategy"), "want stages, or stretch to shed what the services do not need by itself (got %q)", p.Strategy)
-	}
-	if p.Strategy == "stretch" && cfg.SwarmNeed == 0 {
-		c.wrong(path("policy", "strategy"), "stretch has to know how many nodes the services need: set swarm: {need: 2}, or so")
-	}
-	if p.Disturbance < 0 {
-		c.wrong(path("policy", "disturbance"), "want a time of 0s or more (got %s)", p.Disturbance)
-	}
-	if p.BaseWatts < 0 {
-		c.wrong(path("policy", "base_watts"), "want watts, 0 or more (got %g)", p.BaseWatts)
-	}
-	if p.RestoreCharge < 0 || p.RestoreCharge > 100 {
-		c.wrong(path("policy", "restore_charge"), "want percent, 0 to 100 (got %g)", p.RestoreCharge)
-	}
-	if len(p.Stages) == 0 {
-		p.Stages = []Stage{{Name: "all"}}
-	}
-	for i := range p.Stages {
-		c.stage(cfg, i)
-	}
-}
-
-func (c *checker) stage(cfg *Config, i int) {
-	s, last := &cfg.Policy.Stages[i], i == len(cfg.Policy.Stages)-1
-	if s.Name == "" {
-		c.wrong(path("policy", "stages", i), "no name: give it one, such as name: early")
-	}
-	for k := range i {
-		if cfg.Policy.Stages[k].Name == s.Name {
-			c.wrong(path("policy", "stages", i, "name"), "there are two stages called %q", s.Name)
-		}
-	}
-	if s.Charge < 0 || s.Charge > 100 {
-		c.wrong(path("policy", "stages", i, "charge"), "want percent, 0 to 100 (got %g)", s.Charge)
-	}
-	if s.OnBattery < 0 || s.Runtime < 0 {
-		c.wrong(path("policy", "stages", i), "want times of 0s or more")
-	}
-	if last {
-		if len(s.Shed) > 0 {
-			c.wrong(path("policy", "stages", i, "shed"), "the last stage stops every node: remove shed, or add a stage {name: all} after it")
-		}
-		return
-	}
-	if len(s.Shed) == 0 {
-		c.wrong(path("policy", "stages", i), "no shed: name the nodes that it sheds; only the last stage stops all")
-	}
-	if s.Charge == 0 && s.OnBattery == 0 && s.Runtime == 0 {
-		c.wrong(path("policy", "stages", i), "no trigger: give it charge (percent), on_battery or runtime (times)")
-	}
-	if s.By != "" && s.By != "idle" && s.By != "halt" {
-		c.wrong(path("policy", "stages", i, "by"), "want idle or halt, or leave it out: halt where the node's wake is rtc, gpio or relay, else idle (got %q)", s.By)
-	}
-	for k, name := range s.Shed {
-		n := slices.IndexFunc(cfg.Nodes, func(n Node) bool { return n.Name == name })
-		switch {
-		case n < 0:
-			c.wrong(path("policy", "stages", i, "shed", k), "%q is no node of nodes:", name)
-		case cfg.Nodes[n].UPSHost:
-			c.wrong(path("policy", "stages", i, "shed", k), "%q has the UPS's cable and goes last", name)
-		case s.By == "halt" && !s.StayOff && !slices.Contains([]string{"rtc", "gpio", "relay"}, cfg.Nodes[n].Wake):
-			c.wrong(path("policy", "stages", i, "by"), "nothing would wake %q before a power cycle: write by: idle, or stay_off: true if it may stay off", name)
-		}
-	}
+		OtherLoads: part.OtherLoads, Watts: part.Watts, BatteryWh: part.BatteryWh, Meter: part.Meter, Decode: decode}, true
 }
 
 func (c *checker) mqtt(m *MQTT) {
@@ -295,6 +213,9 @@ func (c *checker) mqtt(m *MQTT) {
 		if m.Listen == "" {
 			m.Listen = "127.0.0.1:1883"
 		}
+		if !isAddress(m.Listen, false) {
+			c.wrong(path("mqtt", "listen"), "want an address and a port, such as \"127.0.0.1:1883\" (got %q)", m.Listen)
+		}
 		return
 	}
 	u, err := url.Parse(m.Broker)
@@ -302,10 +223,10 @@ func (c *checker) mqtt(m *MQTT) {
 		c.wrong(path("mqtt", "broker"), "want embedded, or a URL such as tcp://broker:1883 or tls://broker:8883 (got %q)", m.Broker)
 	}
 	if m.Listen != "" {
-		c.wrong(path("mqtt", "listen"), "only broker: embedded listens")
+		c.wrong(path("mqtt", "listen"), "only an embedded broker listens: remove listen, or write broker: embedded")
 	}
 	if (m.CertFile == "") != (m.KeyFile == "") {
-		c.wrong(path("mqtt"), "cert_file and key_file go together")
+		c.wrong(path("mqtt"), "cert_file and key_file go together: name both, or none")
 	}
 }
 
@@ -329,4 +250,40 @@ func keysOf(v any) []string {
 	}
 	walk(reflect.TypeOf(v))
 	return keys
+}
+
+// mostWatts is far above what any UPS of such a rack feeds or holds.
+const mostWatts = 1e6
+
+// between holds a figure to 0 and most; one that is no number is in between
+// nothing.
+func (c *checker) between(at []any, v, most float64, unit string) {
+	if !(v >= 0 && v <= most) {
+		c.wrong(at, "want %s, 0 to %.0f (got %g)", unit, most, v)
+	}
+}
+
+// isName is whether s can be the name of a machine.
+func isName(s string) bool {
+	return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$`).MatchString(s)
+}
+
+// isAddress is whether s is an address and a port, or a port alone where host is
+// false.
+func isAddress(s string, host bool) bool {
+	h, p, err := net.SplitHostPort(s)
+	if err != nil || host && h == "" {
+		return false
+	}
+	_, err = strconv.ParseUint(p, 10, 16)
+	return err == nil
+}
+
+// names lists the nodes, for people.
+func names(nodes []Node) string {
+	var all []string
+	for _, n := range nodes {
+		all = append(all, n.Name)
+	}
+	return strings.Join(all, ", ")
 }

@@ -4,7 +4,6 @@ package config
 
 import (
 	"fmt"
-	"os"
 	"time"
 
 	"go.yaml.in/yaml/v4"
@@ -13,6 +12,9 @@ import (
 	"lastwatt/drivers/board"
 	"lastwatt/policy"
 )
+
+// referencePage names every key of the controller's configuration.
+const referencePage = "configs/reference.yaml"
 
 // DefaultPath is where the controller's configuration is.
 const DefaultPath = "/etc/lastwatt/lastwatt.yaml"
@@ -41,6 +43,7 @@ type UPS struct {
 	OtherLoads   []string
 	Watts        float64 // at 100 % load; 0 is not known
 	BatteryWh    float64 // what its battery gives when new; 0 is not known
+	Meter        string  // that measures all that its outlets feed; empty: none
 	// Decode fills a driver's own struct from the rest of the entry and
 	// refuses keys that the struct lacks.
 	Decode func(into any) error
@@ -52,6 +55,16 @@ type Node struct {
 	UPSHost           bool
 	Tier              int
 	DrawWatts         float64 // 0: the table's figure for the model
+	Waker             *Waker  // nil: none
+	Meter             string  // that measures its draw; empty: none
+}
+
+// Waker is nodes.NAME.waker: the relay or pin that starts the node.
+type Waker struct {
+	// Node has the output; empty is the controller's own machine.
+	Node   string `yaml:"node"`
+	Sensor string `yaml:"sensor"`
+	Output string `yaml:"output"`
 }
 
 // Policy is the section policy.
@@ -147,6 +160,7 @@ type upsPart struct {
 	OtherLoads  []string `yaml:"other_loads"`
 	Watts       float64  `yaml:"watts"`
 	BatteryWh   float64  `yaml:"battery_wh"`
+	Meter       string   `yaml:"meter"`
 }
 
 type nodePart struct {
@@ -155,6 +169,8 @@ type nodePart struct {
 	UPSHost   bool    `yaml:"ups_host"`
 	Tier      int     `yaml:"tier"`
 	DrawWatts float64 `yaml:"draw_watts"`
+	Waker     *Waker  `yaml:"waker"`
+	Meter     string  `yaml:"meter"`
 }
 
 // defaults is what a file that says nothing means.
@@ -174,16 +190,19 @@ func defaults() file {
 // Load reads the controller's configuration. kinds are the drivers there are.
 // The error is a [Problems] where the file could be read.
 func Load(path string, kinds []drivers.Kind) (Config, error) {
-	data, err := os.ReadFile(path)
+	data, err := readFile(path)
 	if err != nil {
-		return Config{}, fmt.Errorf("read the configuration: %w", err)
+		return Config{}, fmt.Errorf("read the configuration: %w (configs/reference.yaml shows what it may hold)", err)
 	}
 	return Parse(path, data, kinds)
 }
 
 // Parse is Load of data, which errors call path.
 func Parse(path string, data []byte, kinds []drivers.Kind) (Config, error) {
-	c := checker{path: path, kinds: kinds, root: parseTree(data)}
+	c := newChecker(path, referencePage, data, kinds)
+	if len(c.problems) > 0 {
+		return Config{}, c.sorted()
+	}
 	return c.config(func(into any) error { return yaml.Load(data, into, yaml.WithKnownFields()) })
 }
 
@@ -223,12 +242,9 @@ func (c Config) Rules() policy.Rules {
 	for _, n := range c.Nodes {
 		draw := n.DrawWatts
 		if draw == 0 {
-			draw = drawOf(n.Model)
+			draw = float64(board.TableDraw(n.Model))
 		}
 		r.Nodes = append(r.Nodes, policy.NodeRules{Name: n.Name, Wake: n.Wake, UPSHost: n.UPSHost, Tier: n.Tier, Draw: draw})
 	}
 	return r
 }
-
-// drawOf is a busy board's draw at its own supply, in watts; 0 is not known.
-func drawOf(model string) float64 { return float64(board.TableDraw(model)) }

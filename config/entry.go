@@ -38,7 +38,7 @@ func (c *checker) sensors(list []yaml.Node) []Sensor {
 			c.wrong(at, "no name: give it one, such as name: fans")
 		}
 		if slices.ContainsFunc(all, func(o Sensor) bool { return o.Name == part.Name }) {
-			c.wrong(append(at, "name"), "there are two sensors called %q", part.Name)
+			c.wrong(append(at, "name"), "there are two sensors called %q: give each a name of its own", part.Name)
 		}
 		c.driver(at, part.Name, part.Driver, decode, func(k drivers.Kind) string {
 			if !k.Sensor {
@@ -49,6 +49,28 @@ func (c *checker) sensors(list []yaml.Node) []Sensor {
 		all = append(all, Sensor{Name: part.Name, Driver: part.Driver, Decode: decode})
 	}
 	return all
+}
+
+// wakers holds each node's waker against what there is.
+func (c *checker) wakers(cfg Config) {
+	for _, n := range cfg.Nodes {
+		w, at := n.Waker, path("nodes", n.Name, "waker")
+		if w == nil {
+			continue
+		}
+		switch {
+		case n.Wake != "gpio" && n.Wake != "relay":
+			c.wrong(at, "a node with wake: %s has no waker: write wake: gpio or wake: relay, or remove it", n.Wake)
+		case w.Sensor == "" || w.Output == "":
+			c.wrong(at, "want the sensor and its output that start the node, such as {sensor: relays, output: %s}", n.Name)
+		case w.Node == n.Name:
+			c.wrong(append(at, "node"), "%s cannot start itself: name another node, or none for the controller's machine", n.Name)
+		case w.Node != "" && !slices.ContainsFunc(cfg.Nodes, func(o Node) bool { return o.Name == w.Node }):
+			c.wrong(append(at, "node"), "%q is no node of nodes: (left out, it is the controller's own machine)", w.Node)
+		case w.Node == "" && !slices.ContainsFunc(cfg.Sensors, func(s Sensor) bool { return s.Name == w.Sensor }):
+			c.wrong(append(at, "sensor"), "%q is no sensor of sensors: (with node: it is one of that node's own configuration)", w.Sensor)
+		}
+	}
 }
 
 // entry reads those keys of a driver's section that part has, and returns how to
@@ -78,7 +100,17 @@ func (c *checker) entry(at []any, n *yaml.Node, part any, want string) (decode f
 func (c *checker) driver(at []any, name, driver string, decode func(into any) error, unfit func(drivers.Kind) string) {
 	kind, err := drivers.Find(c.kinds, driver)
 	if err != nil {
-		c.wrong(append(at, "driver"), "%v", err)
+		var fit []string
+		for _, k := range c.kinds {
+			if unfit(k) == "" {
+				fit = append(fit, k.Name)
+			}
+		}
+		if driver == "" {
+			c.wrong(at, "no driver: add driver: and one of %s", strings.Join(fit, ", "))
+		} else {
+			c.wrong(append(at, "driver"), "there is no driver %q: want one of %s", driver, strings.Join(fit, ", "))
+		}
 		return
 	}
 	if why := unfit(kind); why != "" {
@@ -86,6 +118,7 @@ func (c *checker) driver(at []any, name, driver string, decode func(into any) er
 		return
 	}
 	section := fmt.Sprintf("%s[%d]", at...)
+	all := len(c.problems)
 	_, err = kind.New(func(into any) error {
 		before := len(c.problems)
 		c.take(decode(into), into)
@@ -94,12 +127,12 @@ func (c *checker) driver(at []any, name, driver string, decode func(into any) er
 				c.problems[k].Key = section
 			}
 			if strings.HasPrefix(c.problems[k].Text, "unknown key") {
-				c.problems[k].Text += fmt.Sprintf("; the driver %s has %s", driver, strings.Join(keysOf(into), ", "))
+				c.problems[k].Text = strings.TrimSuffix(c.problems[k].Text, c.everyKey()) + fmt.Sprintf("; the driver %s has %s", driver, strings.Join(keysOf(into), ", "))
 			}
 		}
 		return nil
 	}, drivers.Options{Name: name, Now: time.Now, After: time.After})
-	if err != nil {
+	if err != nil && len(c.problems) == all { // what is wrong already may be why
 		c.wrong(at, "%v", err)
 	}
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -30,52 +31,57 @@ func (p Problem) Error() string {
 	return where + ": " + p.Text
 }
 
+// maxProblems is how many are told at once: more are one mistake, made often.
+const maxProblems = 50
+
 // Problems is all that is wrong in a file, a line each.
 type Problems []Problem
 
 func (ps Problems) Error() string {
 	var lines []string
-	for _, p := range ps {
+	for _, p := range ps[:min(len(ps), maxProblems)] {
 		lines = append(lines, p.Error())
+	}
+	if more := len(ps) - maxProblems; more > 0 {
+		lines = append(lines, fmt.Sprintf("%s: and %d more", ps[0].Path, more))
 	}
 	return strings.Join(lines, "\n")
 }
 
 func (c *checker) sorted() error {
-	slices.SortStableFunc(c.problems, func(a, b Problem) int { return a.Line - b.Line })
+	slices.SortStableFunc(c.problems, func(a, b Problem) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Key, b.Key))
+	})
 	return c.problems
 }
 
-// decode fills into from data, and turns the library's messages, which name Go
-// types, into ours.
-func (c *checker) decode(data []byte, into any) {
-	c.take(yaml.Load(data, into, yaml.WithKnownFields()), into)
-}
-
+// take turns the library's messages, which name Go types, into ours.
 func (c *checker) take(err error, into any) {
 	var all *yaml.LoadErrors
 	var one *yaml.LoadError
 	switch {
 	case err == nil:
 	case errors.As(err, &all):
-		for _, e := range all.Errors {
+		for _, e := range all.Errors[:min(len(all.Errors), 2*maxProblems)] {
 			c.problems = append(c.problems, c.told(*e, into))
 		}
 	case errors.As(err, &one):
 		c.problems = append(c.problems, c.told(*one, into))
 	default:
-		text := reword(err.Error(), into)
-		if strings.Contains(text, "no documents") {
-			text = "the file is empty: configs/reference.yaml shows what it may hold"
-		}
-		c.problems = append(c.problems, Problem{Path: c.path, Text: text})
+		c.problems = append(c.problems, Problem{Path: c.path, Text: reword(err.Error(), into)})
 	}
 }
 
 // told is what the library found wrong, with the key that stands there.
 func (c *checker) told(e yaml.LoadError, into any) Problem {
-	return Problem{Path: c.path, Line: e.Mark.Line, Key: strings.Trim(c.within+keyAt(c.root, e.Mark.Line, e.Mark.Column), "."), Text: reword(e.Message, into)}
+	text := reword(e.Message, into)
+	if strings.HasPrefix(text, "unknown key") && !strings.Contains(text, "did you mean") {
+		text += c.everyKey()
+	}
+	return Problem{Path: c.path, Line: e.Mark.Line, Key: strings.Trim(c.within+keyAt(c.root, e.Mark.Line, e.Mark.Column), "."), Text: text}
 }
+
+func (c *checker) everyKey() string { return "; " + c.page + " has every key" }
 
 // keyAt is the full key of what stands at a place of the file, or of its key;
 // nothing if no key or value begins there.
@@ -105,6 +111,9 @@ func keyAt(n *yaml.Node, line, column int) string {
 
 // reword rewrites one message of the library.
 func reword(text string, into any) string {
+	if means := syntax(text); means != "" {
+		return means
+	}
 	if m := regexp.MustCompile(`field (\S+) not found in type`).FindStringSubmatch(text); m != nil {
 		hint := ""
 		if near := nearest(m[1], keysOf(into)); near != "" {
@@ -122,6 +131,7 @@ func reword(text string, into any) string {
 	if m := regexp.MustCompile(`time: (?:invalid duration|missing unit in duration|unknown unit .* in duration) "?([^"]*)"?`).FindStringSubmatch(text); m != nil {
 		return fmt.Sprintf("want a time such as 90s, 5m or 1h30m (got %q)", m[1])
 	}
+	text = regexp.MustCompile(`^go-yaml load error in .* at L\d+\.C\d+: `).ReplaceAllString(text, "")
 	return strings.TrimPrefix(text, "yaml: ")
 }
 
@@ -139,14 +149,20 @@ func wanted(goType string) string {
 		return "a text"
 	}
 	if strings.HasPrefix(goType, "[]") {
-		return "a list"
+		return "a list, such as [a, b], or entries that begin with - in lines of their own"
 	}
-	return "a section of keys"
+	return "a section of keys, such as {key: value}, or keys in lines of their own"
 }
 
 // nearest is the word that key may have been meant to be, or nothing.
 func nearest(key string, words []string) string {
+	if len(key) > 64 {
+		return ""
+	}
 	best, at := "", 3
+	if len(key) > 4 {
+		at = 4
+	}
 	for _, w := range words {
 		if d := distance(key, w); d < at && d < len(key) {
 			best, at = w, d

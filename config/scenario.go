@@ -1,9 +1,8 @@
 package config
 
 import (
-	"errors"
 	"fmt"
-	"os"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -116,17 +115,20 @@ func (s *Span) UnmarshalYAML(n *yaml.Node) error {
 	return nil
 }
 
+// mostSpan is the longest span that is taken.
+const mostSpan = 100 * 365 * 24 * time.Hour
+
 func parseSpan(text string) (time.Duration, error) {
 	for unit, d := range map[string]time.Duration{"d": 24 * time.Hour, "y": 365 * 24 * time.Hour} {
 		if number, ok := strings.CutSuffix(text, unit); ok {
-			if n, err := strconv.ParseFloat(number, 64); err == nil && n >= 0 && n <= 1000 {
+			if n, err := strconv.ParseFloat(number, 64); err == nil && n >= 0 && n*float64(d) <= float64(mostSpan) {
 				return time.Duration(n * float64(d)), nil
 			}
 		}
 	}
 	d, err := time.ParseDuration(text)
-	if err != nil || d < 0 {
-		return 0, fmt.Errorf("want a time such as 90s, 5m, 3d or 3y (got %q)", text)
+	if err != nil || d < 0 || d > mostSpan {
+		return 0, fmt.Errorf("want a time such as 90s, 5m, 3d or 3y, to 100y (got %q)", text)
 	}
 	return d, nil
 }
@@ -141,16 +143,25 @@ type scenarioFile struct {
 // LoadScenario reads a scenario. The error is a [Problems] where the file could
 // be read.
 func LoadScenario(path string, kinds []drivers.Kind) (Scenario, error) {
-	data, err := os.ReadFile(path)
+	data, err := readFile(path)
 	if err != nil {
-		return Scenario{}, fmt.Errorf("read the scenario: %w", err)
+		return Scenario{}, fmt.Errorf("read the scenario: %w (docs/simulate.md says how to write one)", err)
 	}
-	c := checker{path: path, kinds: kinds, root: parseTree(data)}
+	return ParseScenario(path, data, kinds)
+}
+
+// ParseScenario is LoadScenario of data, which errors call path.
+func ParseScenario(path string, data []byte, kinds []drivers.Kind) (Scenario, error) {
+	c := newChecker(path, "docs/simulate.md", data, kinds)
+	if len(c.problems) > 0 {
+		return Scenario{}, c.sorted()
+	}
+	var err error
 	f := scenarioFile{Rack: Truth{
 		Battery: TrueBattery{Health: 1, Peukert: 1.15, OverheadW: 8, Efficiency: 0.85, Charge: 100, ChargerW: 30},
 		Tells:   Tells{Load: "exact", Runtime: "exact", Charge: "exact", DelayStep: Span(time.Minute)},
 	}}
-	c.decode(data, &f)
+	c.take(yaml.Load(data, &f, yaml.WithKnownFields()), &f)
 	s := Scenario{Path: path, Rack: f.Rack, Faults: f.Faults}
 	if len(c.problems) == 0 {
 		c.truth(s)
@@ -169,49 +180,68 @@ func (c *checker) inner(n *yaml.Node) (Config, error) {
 		return Load(filepath.Join(filepath.Dir(c.path), n.Value), c.kinds)
 	}
 	if n.Kind != yaml.MappingNode {
-		c.wrong(path("config"), "no configuration: name the file, or write it here")
+		c.wrong(path("config"), "no configuration: name its file, such as config: ../lastwatt.yaml, or write its keys here")
 		return Config{}, nil
 	}
-	in := checker{path: c.path, kinds: c.kinds, root: n, within: "config."}
+	in := checker{path: c.path, page: referencePage, kinds: c.kinds, root: n, within: "config."}
 	return in.config(func(into any) error { return n.Load(into, yaml.WithKnownFields()) })
 }
 
 func (c *checker) truth(s Scenario) {
-	b := s.Rack.Battery
-	for key, ok := range map[string]bool{
-		"capacity_wh": b.CapacityWh > 0, "health": b.Health > 0 && b.Health <= 1, "peukert": b.Peukert >= 1 && b.Peukert < 2,
-		"overhead_w": b.OverheadW >= 0, "efficiency": b.Efficiency > 0 && b.Efficiency <= 1, "charge": b.Charge > 0 && b.Charge <= 100, "charger_w": b.ChargerW > 0,
-	} {
-		if !ok {
-			c.wrong(path("rack", "battery", key), "out of its range; docs/simulate.md has it")
-		}
-	}
+	c.battery(s.Rack.Battery)
 	hosts := 0
 	for name, n := range s.Rack.Nodes {
-		if n.BusyW < n.IdleW || n.IdleW < 0 {
-			c.wrong(path("rack", "nodes", name, "busy_w"), "want watts, not less than idle_w")
+		at := path("rack", "nodes", name)
+		if !(n.IdleW >= 0 && n.IdleW <= n.BusyW && n.BusyW <= mostWatts) {
+			c.wrong(append(at, "busy_w"), "want watts, not less than idle_w, and that 0 or more (got %g, and idle_w %g)", n.BusyW, n.IdleW)
+		}
+		if n.Wake != "" && !slices.Contains(wakes(), n.Wake) {
+			c.wrong(append(at, "wake"), "want one of %s, or leave it out (got %q)", strings.Join(wakes(), ", "), n.Wake)
 		}
 		if n.UPSHost {
 			hosts++
 		}
 	}
-	if len(s.Rack.Nodes) == 0 || hosts > 1 {
-		c.wrong(path("rack", "nodes"), "want at least one node, and one ups_host at most")
+	if hosts > 1 {
+		c.wrong(path("rack", "nodes"), "only one node can have the UPS's cable: remove ups_host from the others")
 	}
+	if len(s.Rack.Nodes) == 0 {
+		c.wrong(path("rack", "nodes"), "no nodes: write them here, such as {node01: {idle_w: 3, busy_w: 8, ups_host: true}}")
+		return
+	}
+	c.between(path("rack", "base_w"), s.Rack.BaseW, mostWatts, "watts")
 	if s.Rack.Need < 0 || s.Rack.Need > len(s.Rack.Nodes) {
 		c.wrong(path("rack", "need"), "want 0 to %d, the number of nodes (got %d)", len(s.Rack.Nodes), s.Rack.Need)
 	}
-	if err := errors.Join(second(s.Rack.Tells.LoadOf()), second(s.Rack.Tells.RuntimeOf()), second(s.Rack.Tells.ChargeOf())); err != nil {
-		c.wrong(path("rack", "ups"), "%v", err)
+	for key, err := range map[string]error{"load": second(s.Rack.Tells.LoadOf()), "runtime": second(s.Rack.Tells.RuntimeOf()), "charge": second(s.Rack.Tells.ChargeOf())} {
+		if err != nil {
+			c.wrong(path("rack", "ups", key), "%v", err)
+		}
 	}
 	for i, f := range s.Faults {
 		if !slices.Contains(FaultKinds(), f.What) {
 			c.wrong(path("faults", i, "what"), "want one of %s (got %q)", strings.Join(FaultKinds(), ", "), f.What)
 		}
 		if _, ok := s.Rack.Nodes[f.Node]; f.Node != "" && !ok {
-			c.wrong(path("faults", i, "node"), "%q is no node of rack.nodes", f.Node)
+			c.wrong(path("faults", i, "node"), "%q is no node of rack.nodes: want %s", f.Node, strings.Join(slices.Sorted(maps.Keys(s.Rack.Nodes)), ", "))
 		}
 	}
+}
+
+// battery holds the battery to what batteries are like.
+func (c *checker) battery(b TrueBattery) {
+	wrong := func(key string, ok bool, want string, got float64) {
+		if !ok {
+			c.wrong(path("rack", "battery", key), "want %s (got %g)", want, got)
+		}
+	}
+	wrong("capacity_wh", b.CapacityWh > 0 && b.CapacityWh <= mostWatts, "watt-hours above 0", b.CapacityWh)
+	wrong("health", b.Health > 0 && b.Health <= 1, "the share that is left, above 0 and to 1", b.Health)
+	wrong("peukert", b.Peukert >= 1 && b.Peukert < 2, "an exponent from 1 to below 2", b.Peukert)
+	wrong("overhead_w", b.OverheadW >= 0 && b.OverheadW <= mostWatts, "watts, 0 or more", b.OverheadW)
+	wrong("efficiency", b.Efficiency > 0 && b.Efficiency <= 1, "a share above 0 and to 1", b.Efficiency)
+	wrong("charge", b.Charge > 0 && b.Charge <= 100, "percent above 0 and to 100", b.Charge)
+	wrong("charger_w", b.ChargerW > 0 && b.ChargerW <= mostWatts, "watts above 0", b.ChargerW)
 }
 
 func second(_ float64, err error) error { return err }
@@ -220,7 +250,7 @@ func second(_ float64, err error) error { return err }
 func after(text, words string) (float64, bool) {
 	rest, ok := strings.CutPrefix(text, words)
 	n, err := strconv.ParseFloat(strings.TrimSpace(strings.TrimSuffix(rest, "W")), 64)
-	return n, ok && err == nil && n > 0
+	return n, ok && err == nil && n > 0 && n <= mostWatts
 }
 
 // LoadOf is how the load is told: 0 is exact, below 0 is always zero, above 0 is
@@ -234,7 +264,7 @@ func (t Tells) LoadOf() (float64, error) {
 	case ok:
 		return n, nil
 	}
-	return 0, fmt.Errorf("load: want exact, zero or \"percent of 720 W\" (got %q)", t.Load)
+	return 0, fmt.Errorf("want exact, zero or \"percent of 720 W\" (got %q)", t.Load)
 }
 
 // RuntimeOf is how the time to empty is told: by a factor, with a greatest value
@@ -249,7 +279,7 @@ func (t Tells) RuntimeOf() (factor float64, err error) {
 	case ok:
 		return n, nil
 	}
-	return 0, fmt.Errorf("runtime: want exact, stuck, \"at most 2h\" or \"times 1.7\" (got %q)", t.Runtime)
+	return 0, fmt.Errorf("want exact, stuck, \"at most 2h\" or \"times 1.7\" (got %q)", t.Runtime)
 }
 
 // RuntimeCap is the greatest time to empty that is told; 0 is none.
@@ -273,7 +303,7 @@ func (t Tells) ChargeOf() (float64, error) {
 	case ok && n <= 50:
 		return n, nil
 	}
-	return 0, fmt.Errorf("charge: want exact, as new or \"steps of 5\" (got %q)", t.Charge)
+	return 0, fmt.Errorf("want exact, as new or \"steps of 5\" (got %q)", t.Charge)
 }
 
 func (c *checker) mains(n *yaml.Node) Mains {
@@ -291,13 +321,13 @@ func (c *checker) mains(n *yaml.Node) Mains {
 	r := m.Random
 	switch {
 	case r == nil && len(m.Off) == 0 && len(c.problems) == 0:
-		c.wrong(path("mains"), "want a list such as [{at: 1m, off_for: 20m}], or random:")
-	case r != nil && (r.RatePerYear <= 0 || r.RatePerYear > 5000 || r.Duration.Median <= 0 || r.Duration.Alpha <= 0 || r.For <= 0):
-		c.wrong(path("mains", "random"), "want rate_per_year (to 5000), duration: {median, alpha} and for, all above 0")
+		c.wrong(path("mains"), "want a list such as [{at: 1m, off_for: 20m}], or {random: {rate_per_year: 30, duration: {median: 30m, alpha: 1.5}, for: 3y}}")
+	case r != nil && !(r.RatePerYear > 0 && r.RatePerYear <= 5000 && r.Duration.Median > 0 && r.Duration.Alpha > 0 && r.Duration.Alpha <= 100 && r.For > 0):
+		c.wrong(path("mains", "random"), "want rate_per_year (to 5000), duration: {median, alpha (to 100)} and for, all above 0")
 	}
 	for i := range m.Off {
 		if i > 0 && m.Off[i].At < m.Off[i-1].At+m.Off[i-1].OffFor {
-			c.wrong(path("mains", i, "at"), "it begins before the one before has ended")
+			c.wrong(path("mains", i, "at"), "it begins before the one before has ended: want %s or later", time.Duration(m.Off[i-1].At+m.Off[i-1].OffFor))
 		}
 	}
 	return m

@@ -45,9 +45,17 @@ type UPS struct {
 	Driver drivers.Driver
 }
 
-// NodeInfo is what the configuration says of a node for people.
-type NodeInfo struct {
-	Name, Model string
+// A Sensor is one configured driver of something that is no UPS, on the
+// controller's own machine.
+type Sensor struct {
+	Name   string
+	Driver drivers.Driver
+}
+
+// A Waker is what starts a node that is off: an output of one of the controller's
+// own sensors or, where Node is set, of that node's.
+type Waker struct {
+	Node, Sensor, Output string
 }
 
 // Config is what a controller is made of.
@@ -55,13 +63,20 @@ type Config struct {
 	Site  string
 	Rules policy.Rules
 	// UPS lists them; the one that Rules.UPS names feeds the nodes.
-	UPS     []UPS
-	Models  map[string]string // of the nodes, by name
-	Agents  Agents
-	Journal Journal
-	Clock   clock.Clock
-	BootID  string
-	Log     *slog.Logger
+	UPS []UPS
+	// Sensors are the rack's. Wakers are by the node that they start, and Meter
+	// names the meter of all that the feeding UPS's outlets feed; NodeMeters
+	// are by the meter's name the node that it measures.
+	Sensors    []Sensor
+	Wakers     map[string]Waker
+	Meter      string
+	NodeMeters map[string]string
+	Models     map[string]string // of the nodes, by name
+	Agents     Agents
+	Journal    Journal
+	Clock      clock.Clock
+	BootID     string
+	Log        *slog.Logger
 	// Wall is the wall clock, for people; nil where it is not set.
 	Wall func() time.Time
 	// Tell is called with every line of the story, from the loop: it must
@@ -92,9 +107,10 @@ type Controller struct {
 	ups      map[string]*rack.UPS
 	upsAt    map[string]time.Time
 	nodes    map[string]*rack.Node
-	unwoken  []string // nodes whose wake method nothing here drives
-	fans     []drivers.Fan
-	rails    []drivers.Rail
+	unwoken  []string          // nodes whose wake method nothing here drives
+	parts    map[string]*parts // by node; of the rack under ""
+	troubles map[string]trouble
+	disputed map[string]time.Duration // since when a witness and the UPS disagree
 	swarm    swarm.Snapshot
 	swarmAt  time.Duration
 	problems map[string]rack.Problem
@@ -130,17 +146,23 @@ func New(c Config) *Controller {
 	ctl := &Controller{
 		c: c, in: make(chan any, 64), ended: make(chan struct{}),
 		ups: map[string]*rack.UPS{}, upsAt: map[string]time.Time{}, nodes: map[string]*rack.Node{},
-		problems: map[string]rack.Problem{}, cancels: map[string]context.CancelFunc{}, subs: map[chan struct{}]bool{},
+		problems: map[string]rack.Problem{}, troubles: map[string]trouble{}, parts: map[string]*parts{"": {}}, disputed: map[string]time.Duration{}, cancels: map[string]context.CancelFunc{}, subs: map[chan struct{}]bool{},
 	}
 	for _, u := range c.UPS {
 		ctl.ups[u.Name] = &rack.UPS{Name: u.Name, Driver: u.Kind, Feeds: u.Feeds}
 	}
 	ctl.c.Rules.Nodes = slices.Clone(c.Rules.Nodes)
 	for i, n := range c.Rules.Nodes {
-		if n.Wake == "rtc" || n.Wake == "gpio" || n.Wake == "relay" {
-			// Whatever is switched off has to be switched on again.
-			ctl.c.Rules.Nodes[i].Wake, ctl.unwoken = "ups", append(ctl.unwoken, n.Name)
+		_, has := c.Wakers[n.Name]
+		if n.Wake == "rtc" || !has && (n.Wake == "gpio" || n.Wake == "relay") {
+			// Whatever is switched off has to be switched on again. That a
+			// node has a clock is known when its agent says so.
+			ctl.c.Rules.Nodes[i].Wake = "ups"
 		}
+		if !has && (n.Wake == "gpio" || n.Wake == "relay") {
+			ctl.unwoken = append(ctl.unwoken, n.Name)
+		}
+		ctl.parts[n.Name] = &parts{}
 		ctl.nodes[n.Name] = &rack.Node{Name: n.Name, Model: c.Models[n.Name], Tier: n.Tier, Wake: n.Wake, UPSHost: n.UPSHost, State: "unknown"}
 	}
 	return ctl
@@ -164,6 +186,14 @@ type (
 	contact struct {
 		ups string
 		err error
+	}
+	sensed struct {
+		sensor string
+		r      drivers.Reading
+	}
+	senseless struct {
+		sensor string
+		err    error
 	}
 	peerIn struct {
 		peer link.Peer
@@ -203,7 +233,10 @@ func (c *Controller) Run(ctx context.Context) error {
 	}()
 	c.step(ctx, policy.Started{BootID: c.c.BootID})
 	for _, u := range c.c.UPS {
-		parts.Go(func() { c.drive(ctx, u) })
+		parts.Go(func() { c.driveUPS(ctx, u) })
+	}
+	for _, s := range c.c.Sensors {
+		parts.Go(func() { c.driveSensor(ctx, s) })
 	}
 	parts.Go(func() { c.watchSwarm(ctx) })
 	c.notify("READY=1")

@@ -108,7 +108,9 @@ func (c *Controller) do(ctx context.Context, e policy.Effect, left time.Duration
 	case policy.DoClear:
 		return order(e.Node, link.StopContainers, nil)
 	case policy.DoHalt:
-		return order(e.Node, link.HaltNode, nil)
+		return order(e.Node, link.HaltNode, link.HaltArgs{WakeAfterMS: e.Delay.Milliseconds()})
+	case policy.DoWake:
+		return c.wake(ctx, e, left)
 	case policy.DoPark:
 		return order(e.Node, link.ParkNode, link.ParkArgs{LongestMS: e.Delay.Milliseconds()})
 	case policy.DoReboot:

@@ -74,8 +74,10 @@ func (c *Controller) eventsSince(n int) ([]rack.Event, int) {
 func (c *Controller) view() rack.Snapshot {
 	s := rack.Snapshot{
 		Site: c.c.Site, At: c.c.Wall(), Mode: c.mode(), Phase: string(c.state.Phase),
-		Fans: c.fans, Rails: c.rails, Last: c.last, UPS: []rack.UPS{}, Nodes: []rack.Node{}, Health: []rack.Problem{},
+		Last: c.last, UPS: []rack.UPS{}, Nodes: []rack.Node{}, Health: []rack.Problem{},
 	}
+	p := c.aged("")
+	s.Fans, s.Rails, s.Meters, s.Witnesses, s.Outputs = p.fans, p.rails, p.meters, p.witnesses, p.outputs
 	for _, u := range c.c.UPS {
 		v := *c.ups[u.Name]
 		if v.Known {
@@ -96,6 +98,8 @@ func (c *Controller) view() rack.Snapshot {
 
 func (c *Controller) node(r policy.NodeRules) rack.Node {
 	n := *c.nodes[r.Name]
+	p := c.aged(r.Name)
+	n.Fans, n.Rails, n.Meters, n.Outputs = p.fans, p.rails, p.meters, p.outputs
 	n.State = "unknown"
 	if n.Connected {
 		n.State = "up"
@@ -192,6 +196,27 @@ func (c *Controller) summary(s rack.Snapshot) string {
 	return text + " (" + c.mode() + ")"
 }
 
+// lostRemedy is what to do about a UPS that a driver cannot reach.
+func lostRemedy(driver string) string {
+	switch driver {
+	case "usbhid":
+		return "check its USB cable; \"lastwatt ups list\" shows what is on the bus"
+	case "nut":
+		return "on the NUT server: systemctl status nut-server nut-driver; \"lastwatt ups read --nut HOST\" shows what it says"
+	case "modbus":
+		return "check its line and address; \"lastwatt modbus read\" shows what it says"
+	}
+	return "check its connection and its entry in the configuration"
+}
+
+// readingRemedy is what to do about something that a UPS says.
+func readingRemedy(driver string) string {
+	if driver == "usbhid" {
+		return "if it is a matter of scale, correct it with scale: in the configuration; and send the output of \"lastwatt ups dump\" with a bug report"
+	}
+	return "look at the UPS, and at what its server or its map says of it"
+}
+
 func (c *Controller) health() []rack.Problem {
 	list := []rack.Problem{}
 	add := func(code, severity, text, remedy string) {
@@ -200,14 +225,14 @@ func (c *Controller) health() []rack.Problem {
 	for _, u := range c.c.UPS {
 		v := c.ups[u.Name]
 		if !v.Contact {
-			add("ups-contact", "critical", "UPS "+u.Name+" does not answer: "+v.Lost, "check its USB cable; \"lastwatt ups list\" shows what is on the bus")
+			add("ups-contact", "critical", "UPS "+u.Name+" does not answer: "+v.Lost, lostRemedy(u.Kind))
 			continue
 		}
 		if v.Fact.ReplaceBattery != nil && *v.Fact.ReplaceBattery {
 			add("replace-battery", "warning", "UPS "+u.Name+" asks for a new battery", "replace it")
 		}
 		for _, w := range v.Fact.Warnings {
-			add("ups-reading", "warning", "UPS "+u.Name+": "+w, "if it is a matter of scale, correct it with scale: in the configuration; and send the output of \"lastwatt ups dump\" with a bug report")
+			add("ups-reading", "warning", "UPS "+u.Name+": "+w, readingRemedy(u.Kind))
 		}
 	}
 	for _, n := range c.c.Rules.Nodes {
@@ -216,10 +241,13 @@ func (c *Controller) health() []rack.Problem {
 		}
 	}
 	for _, name := range c.unwoken {
-		add("wake", "warning", "nothing in this version wakes "+name+" the way its wake says: it is left idle where it would be switched off", "none is needed; with wake: ups this warning goes away")
+		add("wake", "warning", "nothing is configured that wakes "+name+": it is left idle where it would be switched off", "name its relay or pin under nodes."+name+".waker, or write wake: ups")
 	}
 	if !c.state.Armed {
 		add("observe", "warning", "on observe: an outage would stop nothing", "when the plan looks right: lastwatt arm")
+	}
+	for _, t := range c.troubles {
+		add(t.kind, t.severity, t.text, t.remedy)
 	}
 	for _, p := range c.problems {
 		list = append(list, p)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"lastwatt/drivers"
 	"lastwatt/link"
@@ -38,6 +37,12 @@ func (c *Controller) take(ctx context.Context, in any) {
 		c.takePeer(ctx, in)
 	case reportIn:
 		c.takeReport(ctx, in)
+	case sensed:
+		delete(c.problems, "sensor-"+in.sensor)
+		c.takePart(ctx, "", in.sensor, in.r.Fact)
+	case senseless:
+		c.problems["sensor-"+in.sensor] = rack.Problem{Code: "sensor", Severity: "warning", Text: fmt.Sprintf("sensor %s does not answer: %v", in.sensor, in.err),
+			Remedy: "check its wiring and its entry in the configuration"}
 	case swarmIn:
 		c.takeSwarm(ctx, in)
 	case resultIn:
@@ -83,11 +88,12 @@ func (c *Controller) takeReading(ctx context.Context, in reading) {
 		c.upsAt[in.ups] = in.r.At
 		if in.ups == c.c.Rules.UPS.Name {
 			c.step(ctx, toPolicy(f))
+			for _, w := range c.parts[""].witnesses {
+				c.witness(w)
+			}
 		}
-	case drivers.Fan:
-		c.fans = replace(c.fans, f, func(o drivers.Fan) string { return o.Name })
-	case drivers.Rail:
-		c.rails = replace(c.rails, f, func(o drivers.Rail) string { return o.Name })
+	default:
+		c.takePart(ctx, "", in.ups, in.r.Fact)
 	}
 }
 
@@ -130,25 +136,14 @@ func (c *Controller) takePeer(ctx context.Context, in peerIn) {
 		return
 	}
 	n.BootID = in.peer.BootID
+	c.clock(n, in.peer.Clock)
 	c.c.Log.Info("agent connected", "node", n.Name, "boot_id", n.BootID, "engine", in.peer.Engine, "parked", in.peer.Parked)
 	c.step(ctx, policy.NodeSeen{Node: n.Name, Connected: true, BootID: in.peer.BootID, Parked: in.peer.Parked})
 }
 
 func (c *Controller) takeReport(ctx context.Context, in reportIn) {
-	n := c.nodes[in.node]
-	if n == nil {
-		return
-	}
-	switch f := in.r.Fact.(type) {
-	case drivers.Node:
-		n.Fact = f
-		if f.Draw != nil {
-			c.step(ctx, policy.Drawn{Node: in.node, Watts: float64(*f.Draw), Method: f.Method})
-		}
-	case drivers.Fan:
-		n.Fans = replace(n.Fans, f, func(o drivers.Fan) string { return o.Name })
-	case drivers.Rail:
-		n.Rails = replace(n.Rails, f, func(o drivers.Rail) string { return o.Name })
+	if c.nodes[in.node] != nil {
+		c.takePart(ctx, in.node, in.r.Source, in.r.Fact)
 	}
 }
 
@@ -181,46 +176,4 @@ func (c *Controller) takeSwarm(ctx context.Context, in swarmIn) {
 			Availability: n.Availability, Ready: n.State == "ready"})
 	}
 	c.step(ctx, policy.SwarmSeen{Swarm: s})
-}
-
-// A UPS may leave the bus just when mains goes: it is looked for in short steps
-// first, and then with growing pauses.
-const (
-	driveStep  = 100 * time.Millisecond
-	driveSteps = 100 // some 10 s
-	driveMost  = 5 * time.Second
-)
-
-// drive keeps one driver running.
-func (c *Controller) drive(ctx context.Context, u UPS) {
-	pause, tries, said := driveStep, 0, ""
-	for ctx.Err() == nil {
-		got := false
-		err := u.Driver.Run(ctx, func(r drivers.Reading) {
-			if !got {
-				c.c.Log.Info("ups answers", "device", u.Name)
-			}
-			got = true
-			r.Source = u.Name
-			c.send(ctx, reading{u.Name, r})
-		})
-		if ctx.Err() != nil {
-			return
-		}
-		if got {
-			pause, tries, said = driveStep, 0, ""
-		}
-		if text := fmt.Sprint(err); text != said {
-			c.c.Log.Warn("ups lost", "device", u.Name, "err", err)
-			said = text
-			c.send(ctx, contact{u.Name, err})
-		}
-		select {
-		case <-ctx.Done():
-		case <-c.c.Clock.After(pause):
-		}
-		if tries++; tries > driveSteps {
-			pause = min(2*pause, driveMost)
-		}
-	}
 }

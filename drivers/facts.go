@@ -9,6 +9,7 @@ func (Fan) fact()     {}
 func (Rail) fact()    {}
 func (Meter) fact()   {}
 func (Witness) fact() {}
+func (Output) fact()  {}
 func (Node) fact()    {}
 
 // A Fan is one fan of a node or of the rack.
@@ -80,6 +81,13 @@ type Meter struct {
 type Witness struct {
 	Name  string `json:"name"`
 	Mains *bool  `json:"mains,omitempty"`
+}
+
+// An Output is a relay or a pin that a [Switcher] drives, by its configured name.
+type Output struct {
+	Name string `json:"name"`
+	// On is what was read back from it.
+	On *bool `json:"on,omitempty"`
 }
 
 // A Node is what a node's own sensors say of it.

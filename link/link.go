@@ -30,7 +30,23 @@ const (
 	SwarmSnapshot  Verb = "swarm.snapshot" // the result's Data is a swarm.Snapshot
 	SwarmChange    Verb = "swarm.change"   // Args are a []swarm.Change
 	SwarmDrained   Verb = "swarm.drained"  // Args are the ids of nodes; it waits
+	PulseOutput    Verb = "output.pulse"   // Args are an OutputArgs: on, and off again
+	CycleOutput    Verb = "output.cycle"   // the same: off, and on again
 )
+
+// HaltArgs are the arguments of [HaltNode]; without them no alarm is set.
+type HaltArgs struct {
+	// WakeAfterMS is after how many milliseconds the node's own clock starts
+	// it again. A node that cannot set its alarm does not halt.
+	WakeAfterMS int64 `json:"wake_after_ms,omitempty"`
+}
+
+// OutputArgs are the arguments of [PulseOutput] and [CycleOutput].
+type OutputArgs struct {
+	Sensor string `json:"sensor"` // the configured driver that has the output
+	Output string `json:"output"`
+	ForMS  int64  `json:"for_ms"`
+}
 
 // ParkArgs are the arguments of [ParkNode].
 type ParkArgs struct {
@@ -84,6 +100,7 @@ type Peer struct {
 	Parked   bool   `json:"parked,omitempty"`
 	Model    string `json:"model,omitempty"`
 	Engine   bool   `json:"engine,omitempty"` // it has a container engine
+	Clock    bool   `json:"clock,omitempty"`  // it has a clock that can start it
 	Addr     string `json:"-"`
 }
 
@@ -121,6 +138,8 @@ func toReport(r drivers.Reading, now time.Time) (report, error) {
 		kind = "meter"
 	case drivers.Witness:
 		kind = "witness"
+	case drivers.Output:
+		kind = "output"
 	case drivers.Node:
 		kind = "node"
 	default:
@@ -143,6 +162,8 @@ func (p report) reading(source string, now time.Time) (drivers.Reading, error) {
 		r.Fact, err = decode[drivers.Meter](p.Fact)
 	case "witness":
 		r.Fact, err = decode[drivers.Witness](p.Fact)
+	case "output":
+		r.Fact, err = decode[drivers.Output](p.Fact)
 	case "node":
 		r.Fact, err = decode[drivers.Node](p.Fact)
 	default:

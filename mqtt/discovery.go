@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"lastwatt/drivers"
 	"lastwatt/rack"
 )
 
@@ -147,12 +146,12 @@ func clusterDevice(s rack.Snapshot, o Options) deviceDoc {
 		c.StateTopic = o.topic("plan")
 		d.add(key, c)
 	}
-	for _, m := range s.Meters {
-		c := measured("Draw "+m.Name, "power", "W", 1)
-		c.ValueTemplate = fmt.Sprintf("{{ value_json.meters.get('%s') }}", slug(m.Name))
-		d.add("meter_"+slug(m.Name), c)
+	for _, w := range s.Witnesses {
+		c := binary("Mains by "+w.Name, "power").diagnostic()
+		c.ValueTemplate = fmt.Sprintf("{{ value_json.witnesses.get('%s') }}", slug(w.Name))
+		d.add("witness_"+slug(w.Name), c)
 	}
-	d.addParts(s.Fans, s.Rails)
+	d.addParts(s.Fans, s.Rails, s.Meters, s.Outputs)
 	d.addEvents(o)
 	return d
 }
@@ -187,23 +186,9 @@ func nodeDevice(n rack.Node, o Options) deviceDoc {
 	add("temperature", measured("Temperature", "temperature", "°C", 0))
 	add("draw", measured("Draw", "power", "W", 1))
 	add("under_voltage", binary("Under-voltage", "problem").diagnostic())
-	d.addParts(n.Fans, n.Rails)
+	add("throttled", sensor("Throttled").diagnostic())
+	d.addParts(n.Fans, n.Rails, n.Meters, n.Outputs)
 	return d
-}
-
-// addParts adds fans and rails. A part that goes missing from the document reads
-// as unknown; a plain path would be a warning of the template with every message.
-func (d deviceDoc) addParts(fans []drivers.Fan, rails []drivers.Rail) {
-	for _, f := range fans {
-		c := measured("Fan "+f.Name, "", "rpm", 0)
-		c.ValueTemplate = fmt.Sprintf("{{ (value_json.fans.get('%s') or {}).get('rpm') }}", slug(f.Name))
-		d.add("fan_"+slug(f.Name), c)
-	}
-	for _, r := range rails {
-		c := measured("Rail "+r.Name, "voltage", "V", 2)
-		c.ValueTemplate = fmt.Sprintf("{{ (value_json.rails.get('%s') or {}).get('volts') }}", slug(r.Name))
-		d.add("rail_"+slug(r.Name), c)
-	}
 }
 
 func upsDevice(u rack.UPS, o Options) deviceDoc {

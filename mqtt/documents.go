@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"lastwatt/drivers"
 	"lastwatt/rack"
 )
 
@@ -58,35 +57,8 @@ type clusterDoc struct {
 	Services      []rack.Service `json:"services"`
 
 	partsDoc
-	Meters map[string]*float64 `json:"meters"` // watts
-}
-
-// A partsDoc holds the fans and rails of a node or of the rack, by the slug of
-// their name.
-type partsDoc struct {
-	Fans  map[string]fanDoc  `json:"fans"`
-	Rails map[string]railDoc `json:"rails"`
-}
-
-type fanDoc struct {
-	RPM   *float64 `json:"rpm"`
-	State *string  `json:"state"`
-}
-
-type railDoc struct {
-	Volts *float64 `json:"volts"`
-	Good  *bool    `json:"good"`
-}
-
-func newPartsDoc(fans []drivers.Fan, rails []drivers.Rail) partsDoc {
-	d := partsDoc{map[string]fanDoc{}, map[string]railDoc{}}
-	for _, f := range fans {
-		d.Fans[slug(f.Name)] = fanDoc{number(f.RPM, 10), text(string(f.State))}
-	}
-	for _, r := range rails {
-		d.Rails[slug(r.Name)] = railDoc{number(r.Volts, 0.01), r.Good}
-	}
-	return d
+	// Witnesses say whether mains is there, by the slug of their name.
+	Witnesses map[string]*bool `json:"witnesses"`
 }
 
 func newClusterDoc(s rack.Snapshot) clusterDoc {
@@ -94,10 +66,10 @@ func newClusterDoc(s rack.Snapshot) clusterDoc {
 		Site: s.Site, Mode: oneOf(s.Mode, modes()), Phase: oneOf(s.Phase, phases()), Summary: shorten(s.Summary), OnBattery: onBattery(s.UPS),
 		Problem: len(s.Health) > 0, Problems: len(s.Health), Health: list(s.Health),
 		SwarmKnown: s.Swarm.Known, Services: list(s.Swarm.Services),
-		partsDoc: newPartsDoc(s.Fans, s.Rails), Meters: map[string]*float64{},
+		partsDoc: newPartsDoc(s.Fans, s.Rails, s.Meters, s.Outputs), Witnesses: map[string]*bool{},
 	}
-	for _, m := range s.Meters {
-		d.Meters[slug(m.Name)] = number(m.Watts, 0.1)
+	for _, w := range s.Witnesses {
+		d.Witnesses[slug(w.Name)] = w.Mains
 	}
 	if s.Swarm.Known {
 		d.SwarmQuorum, d.SwarmManagers, d.SwarmLeader = &s.Swarm.Quorum, &s.Swarm.Managers, text(s.Swarm.Leader)
@@ -191,6 +163,9 @@ type nodeDoc struct {
 	Draw         *float64 `json:"draw"`
 	DrawMethod   *string  `json:"draw_method"`
 	UnderVoltage *bool    `json:"under_voltage"`
+	Throttled    *string  `json:"throttled"` // "none", or what is set, with commas
+	Reset        *string  `json:"reset"`
+	Drives       []drive  `json:"drives"`
 	partsDoc
 }
 
@@ -204,7 +179,8 @@ func newNodeDoc(n rack.Node) nodeDoc {
 		Connected: n.Connected, State: state, Role: text(n.Role), Leader: n.Leader,
 		Availability: text(n.Availability), SwarmState: text(n.SwarmState),
 		Temperature: number(n.Fact.Temperature, 1), Draw: number(n.Fact.Draw, 0.1), DrawMethod: text(n.Fact.Method),
-		UnderVoltage: n.Fact.UnderVoltage, partsDoc: newPartsDoc(n.Fans, n.Rails),
+		UnderVoltage: n.Fact.UnderVoltage, Throttled: throttled(n.Fact.Throttled), Reset: text(n.Fact.Reset), Drives: newDrives(n.Fact.Drives),
+		partsDoc: newPartsDoc(n.Fans, n.Rails, n.Meters, n.Outputs),
 	}
 }
 

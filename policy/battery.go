@@ -37,9 +37,8 @@ type Discharge struct {
 type End struct {
 	Dark   float64 `json:"dark"`   // the charge told when all was down
 	Expect float64 `json:"expect"` // the one to be told when the outlets go off
-	// For is the time between the two, and Watts what is then fed.
-	For   time.Duration `json:"for,omitempty"`
-	Watts float64       `json:"watts,omitempty"`
+	// For is the time between the two; 0 is not known.
+	For time.Duration `json:"for,omitempty"`
 }
 
 const (
@@ -57,10 +56,10 @@ const (
 	// end, and has charged for a minute.
 	nothing = 2.0
 	// aged is after how much of emptyPerYear it is proven again.
-	aged = 2.0
-	// learnShare is the part of the way there that is gone at first: how much
-	// less is drawn with all nodes down is then known by a table only.
-	learnShare = 0.7
+	aged = 1.0
+	// patience is how much longer than by the tables the way there may take: how
+	// much less is drawn with all nodes down is known by them only.
+	patience = 1.5
 	// spent is how near to where it is taken to be empty a battery has to be.
 	spent = 20.0
 	// fewPoints is the fall in percent below which a discharge is not kept.
@@ -126,9 +125,12 @@ func (c *core) goesDark() {
 		return
 	}
 	e := End{Dark: *u.Charge, Expect: *u.Charge}
-	if per, _ := c.darkPerPercent(); per > 0 && o.CutAt > c.s.Now {
-		e.For, e.Watts = o.CutAt-c.s.Now, c.darkWatts()
+	if per := c.percentAt(c.darkWatts()); per > 0 && o.CutAt > c.s.Now {
+		e.For = o.CutAt - c.s.Now
 		e.Expect = max(0, e.Dark-float64(e.For)/float64(per))
+		if c.learning() > 0 {
+			e.Expect = max(e.Expect, c.learnTo())
+		}
 	}
 	o.End = &e
 }
@@ -154,49 +156,84 @@ func (c *core) cameUp(charge float64) {
 	default:
 		c.proven(min(charge, e.Dark), false)
 		b.Short = b.Short && expected < learnTo
-		if fell >= slopeDrop && e.For > 0 {
-			c.keep(Discharge{Watts: e.Watts, PerPercent: time.Duration(float64(e.For) / fell), Points: fell, At: c.s.Now})
-		}
 	}
 }
 
-// darkPerPercent is how long a percent lasts once all is down, as it was seen or
-// by the tables; 0 is not known.
-func (c *core) darkPerPercent() (per time.Duration, seen bool) {
-	watts := c.darkWatts()
-	for _, d := range c.s.Battery.Discharges {
-		if watts < 1.3*d.Watts && d.Watts < 1.3*watts {
-			return learned(c.s.Battery, watts, c.s.Now), true
-		}
+// percentAt is how long a percent of charge lasts at a load, by what was seen and
+// the tables; 0 is not known.
+func (c *core) percentAt(watts float64) time.Duration {
+	o := c.s.Outage
+	if o.PerPercent > 0 && o.Watts > 0 {
+		return time.Duration(float64(o.PerPercent) * (o.Watts + inverterWatts) / (watts + inverterWatts))
 	}
-	return time.Duration(float64(c.perPercent()) * c.lighter(watts)), false
+	return learned(c.s.Battery, watts, c.s.Now)
 }
 
+// keep keeps a discharge, in the place of the oldest at such a load where there
+// are many: those at a load that is seldom are worth the most.
 func (c *core) keep(d Discharge) {
 	all := append(slices.Clone(c.s.Battery.Discharges), d)
-	c.s.Battery.Discharges = all[max(0, len(all)-keepDischarges):]
+	if len(all) > keepDischarges {
+		oldest, most := 0, 0
+		for i, a := range all {
+			like := 0
+			for _, b := range all {
+				if near(a.Watts, b.Watts) {
+					like++
+				}
+			}
+			if like > most {
+				oldest, most = i, like
+			}
+		}
+		all = slices.Delete(all, oldest, oldest+1)
+	}
+	c.s.Battery.Discharges = all
 }
 
-// learning is how long the cut waits so that the battery is proven lower, with
-// all nodes down; 0 is not at all.
+// near is whether two loads, in watts, are so alike that a percent lasts about as
+// long.
+func near(a, b float64) bool { return a < 1.3*b && b < 1.3*a }
+
+// learning is how long the cut may wait so that the battery is proven lower, with
+// all nodes down; 0 is not at all. It is brought forward when the charge is there.
 func (c *core) learning() time.Duration {
 	o, u, b := c.s.Outage, c.s.Seen.UPS, c.s.Battery
 	if !c.r.LearnEmpty || o.NoLearning || u.Power != OnBattery || u.Charge == nil {
 		return 0
 	}
-	known := b.Lowest != nil && (b.Ended || *b.Lowest < 2*learnTo) && emptyPerYear*years(c.s.Now-b.LowestAt) < aged
-	if known || *u.Charge <= learnTo {
+	known := b.Lowest != nil && (b.Ended || *b.Lowest < c.learnTo()+1) && emptyPerYear*years(c.s.Now-b.LowestAt) < aged
+	if known || *u.Charge <= c.learnTo() {
 		return 0
 	}
 	if *u.Charge > emptyAt(c.r, c.s)+spent {
 		return 0 // stopped before the last moment: somebody wants what is left
 	}
-	per, seen := c.darkPerPercent()
-	points := *u.Charge - learnTo
-	if !seen {
-		points *= learnShare
+	points := *u.Charge - c.learnTo()
+	return min(time.Duration(patience*points*float64(c.percentAt(c.darkWatts()))), c.r.ParkLongest)
+}
+
+// learnTo is the charge down to which the battery is proven: what a gauge with such
+// steps tells last before it may tell none, beside what a cut that is then armed
+// still takes, and beside one more start and stop, since nodes start with mains and
+// it may go again at once.
+func (c *core) learnTo() float64 {
+	all := core{r: c.r, s: c.allUp()}
+	points := func(d time.Duration, watts float64) float64 {
+		if per := c.percentAt(watts); per > 0 {
+			return float64(d) / float64(per)
+		}
+		return 0
 	}
-	return min(time.Duration(points*float64(per)), c.r.ParkLongest)
+	again := points(all.bootTime()+all.need(), Load(c.r, all.s).Watts)
+	return max(learnTo, again, c.s.Outage.Grain, nothing+points(c.shortDelay(), c.darkWatts()))
+}
+
+// outletsOff is whether a cut was armed and its time is over: the battery feeds
+// nothing then.
+func (c *core) outletsOff() bool {
+	at := c.s.Outage.CutAt
+	return at > 0 && c.s.Now >= at
 }
 
 // darkWatts is what is fed while all that is left is to lose power.
@@ -225,7 +262,7 @@ func (c *core) keepDischarge() {
 	o, u := c.s.Outage, c.s.Seen.UPS
 	a, last := o.Anchor, o.Recent
 	o.Anchor, o.Recent = nil, nil
-	if a == nil || last == nil || u.Charge == nil || u.Power != OnBattery {
+	if a == nil || last == nil || u.Charge == nil || u.Power != OnBattery || c.outletsOff() {
 		return
 	}
 	drop, took := a.Charge-*u.Charge, u.At-a.At

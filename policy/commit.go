@@ -10,9 +10,22 @@ import (
 func (c *core) commit() {
 	o := c.s.Outage
 	o.Committed, c.s.Phase = true, Committed
+	if o.KeepsOn = c.keepsOn(); o.KeepsOn {
+		c.tell("health", "warning", "", "The outlets came on again while mains is away: they are not switched off any more, and the nodes park until mains is back or the battery is empty.")
+	}
 	left := TimeToEmpty(c.r, c.s)
 	c.tell("committed", "critical", "", fmt.Sprintf("Committed: the nodes are being stopped now, with %s of battery left (%s).", Short(left.Left), left.Method))
 	c.enter(StepNodes)
+}
+
+// keepsOn is whether the outlets came on after a cut while mains is away, and no
+// node is off that only another power cycle would wake.
+func (c *core) keepsOn() bool {
+	o := c.s.Outage
+	return o.Early && o.Cut && !slices.ContainsFunc(c.r.Nodes, func(n NodeRules) bool {
+		run, seen := o.Runs[n.Name], c.s.Seen.Nodes[n.Name]
+		return (run.State == Halted || run.State == Halting) && (!seen.Connected || seen.BootID == run.BootID)
+	})
 }
 
 // committed goes on with what was begun. Mains undoes it only while no node was
@@ -20,7 +33,7 @@ func (c *core) commit() {
 func (c *core) committed() bool {
 	o := c.s.Outage
 	c.returned()
-	if c.stable() >= 0 && !o.Halts && o.CutAt == 0 && !c.cutAsked() {
+	if c.stable() >= 0 && !o.Halts && o.CutAt == 0 && !c.running(DoCut) {
 		if c.stable() < c.r.StableFor {
 			return false
 		}
@@ -28,10 +41,6 @@ func (c *core) committed() bool {
 		return true
 	}
 	return c.progress()
-}
-
-func (c *core) cutAsked() bool {
-	return slices.ContainsFunc(c.s.Outage.Pending, func(p Pending) bool { return p.Kind == DoCut })
 }
 
 // goDark begins the last thing: the UPS host parks. It is durable before the
@@ -60,21 +69,20 @@ func (c *core) dark() bool {
 	if o.Step != StepCut && c.progress() {
 		return true
 	}
-	if o.Halts && o.CutAt == 0 && (o.Step == "" || o.Step == StepCut) && len(o.Pending) == 0 && c.s.Now >= max(o.RetryAt, o.StepBegan+cutRetry) {
+	if o.Halts && o.CutAt == 0 && !c.hostStarts() && (o.Step == "" || o.Step == StepCut) && len(o.Pending) == 0 && c.s.Now >= max(o.RetryAt, o.StepBegan+cutRetry) {
 		// Halted nodes start only by a power cycle: the cut is asked for
 		// until it is armed, whatever mains does.
 		c.enter(StepCut)
 		o.RetryAt = c.s.Now + cutRetry
 		return true
 	}
-	if c.s.Seen.UPS.Power != OnMains {
-		return false
-	}
-	if o.CutAt-c.s.Now > c.cutDelay()+time.Minute && c.stable() >= c.r.StableFor && len(o.Pending) == 0 && c.s.Now >= o.RetryAt {
-		// It waited for the battery: with mains back nothing is learned.
+	if c.waited() && o.CutAt-c.s.Now > c.cutDelay()+time.Minute && len(o.Pending) == 0 && c.s.Now >= o.RetryAt {
 		c.enter(StepCut)
 		o.RetryAt = c.s.Now + cutRetry
 		return true
+	}
+	if c.s.Seen.UPS.Power != OnMains {
+		return false
 	}
 	switch {
 	case o.CutAt == 0:
@@ -90,6 +98,15 @@ func (c *core) dark() bool {
 		return false
 	}
 	return true
+}
+
+// waited is whether a cut that waits for the battery has waited long enough: the
+// charge is where it was to be, or mains is back and nothing is learned any more.
+func (c *core) waited() bool {
+	if u := c.s.Seen.UPS; u.Power == OnBattery {
+		return u.Charge != nil && *u.Charge <= c.learnTo()
+	}
+	return c.stable() >= c.r.StableFor
 }
 
 // cutRetry is the pause between attempts to arm a cut that halted nodes wait for.

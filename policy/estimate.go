@@ -98,21 +98,12 @@ func stuckNow(s State) bool {
 	return *o.First.Runtime == *u.Runtime && u.At-o.First.At > 3*time.Minute
 }
 
-// perPercent is how long a percent of charge lasts at the present load; 0 is not
-// known.
-func (c *core) perPercent() time.Duration {
-	if per := c.s.Outage.PerPercent; per > 0 {
-		return per
-	}
-	return learned(c.s.Battery, Load(c.r, c.s).Watts, c.s.Now)
-}
-
 // slope measures how long one percent lasts. It goes by the moments at which the
 // charge that is told falls: gauges step by 1, 5 or 10 percent, and rest at 100
 // for a while.
 func (c *core) slope(before *float64) {
 	o, u := c.s.Outage, c.s.Seen.UPS
-	if o == nil || u.Charge == nil || u.Power != OnBattery {
+	if o == nil || u.Charge == nil || u.Power != OnBattery || c.outletsOff() {
 		return
 	}
 	here := &Anchor{At: u.At, Charge: *u.Charge}
@@ -124,6 +115,9 @@ func (c *core) slope(before *float64) {
 	}
 	if before == nil || *u.Charge >= *before {
 		return
+	}
+	if fell := *before - *u.Charge; o.Grain == 0 || fell < o.Grain {
+		o.Grain = fell
 	}
 	if o.Anchor == nil {
 		o.Anchor, o.Recent, o.Watts = here, here, Load(c.r, c.s).Watts

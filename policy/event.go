@@ -11,7 +11,7 @@ type Event struct {
 
 // What happened: one of [Started], [Reading], [Contact], [NodeSeen],
 // [SwarmSeen], [Result], [Operator], [Drawn],
-// [Tick].
+// [Heat], [Tick].
 type What interface{ what() }
 
 // Started is the first event after every start of the controller. A BootID
@@ -79,6 +79,12 @@ type Drawn struct {
 	At     time.Duration `json:"at"`     // ignored in an event
 }
 
+// Heat is whether a node is hot while a fan that should cool it stands still.
+type Heat struct {
+	Node string
+	Hot  bool
+}
+
 // Tick is time passing.
 type Tick struct{}
 
@@ -90,6 +96,7 @@ func (SwarmSeen) what() {}
 func (Result) what()    {}
 func (Operator) what()  {}
 func (Drawn) what()     {}
+func (Heat) what()      {}
 func (Tick) what()      {}
 
 // An Effect is something to be done to the outside world. The effects of one

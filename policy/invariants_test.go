@@ -5,7 +5,7 @@ import "slices"
 // check holds the effects against DESIGN's invariants.
 func (w *world) check(e Effect) {
 	// Where nobody could be told, the agents stop the containers themselves.
-	told := w.state.Outage != nil && len(w.state.Outage.Before) > 0
+	told := w.state.Outage != nil && len(w.state.Outage.Before) > 0 && w.quorum()
 	cuts := e.Kind == DoHalt || e.Kind == DoPark || e.Kind == DoCut || e.Kind == DoClear
 	if cuts && w.state.Outage == nil {
 		w.fault("invariant 1: %s without an outage", e.Kind)
@@ -19,11 +19,23 @@ func (w *world) check(e Effect) {
 	if (e.Kind == DoHalt || e.Kind == DoPark) && told && !w.isDrained(e.Node) && w.now < w.state.Outage.DoingBegan+w.rules.Budgets.Drain {
 		w.fault("invariant 4: %s %s before its services were moved", e.Kind, e.Node)
 	}
+	// What is put back is asked for until there is a quorum again.
+	if e.Kind == DoChange && !w.quorum() && w.state.Phase != Recovering {
+		w.fault("invariant 5: the Swarm is to be changed without a quorum")
+	}
 	if e.Kind != Tell && e.Kind != Cancel && e.Deadline <= w.now {
 		w.fault("invariant 8: %s %s has no time", e.Kind, e.Node)
 	}
 	if e.Reason == "" {
 		w.fault("%s %s has no reason", e.Kind, e.Node)
+	}
+}
+
+// quorumKept checks, when a machine goes off, that a Swarm that still runs services
+// keeps its quorum.
+func (w *world) quorumKept(had bool) {
+	if p := w.state.Phase; had && !w.quorum() && (p == Riding || p == Shedding || p == Stopping) {
+		w.fault("invariant 5: the quorum went in phase %s", p)
 	}
 }
 
@@ -47,7 +59,7 @@ func (w *world) settled() {
 		w.fault("the phase is still %s", w.state.Phase)
 	}
 	for name, m := range w.nodes {
-		if !m.on || m.parked {
+		if (!m.on || m.parked) && !m.dead {
 			w.fault("invariant 6: %s is dark (on %v, parked %v)", name, m.on, m.parked)
 		}
 	}

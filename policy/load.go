@@ -26,8 +26,9 @@ func Load(r Rules, s State) Figure {
 	}
 	table, measured := r.BaseWatts, 0
 	for _, n := range r.Nodes {
-		table += nodeWatts(n, s)
-		if own := ownDraw(n, s); own != nil {
+		own := ownDraw(n, s)
+		table += watts(n, s, own)
+		if own != nil {
 			measured++
 		}
 	}
@@ -42,18 +43,19 @@ func Load(r Rules, s State) Figure {
 
 // nodeWatts is what a node draws now: by its own figure, or as its model does in
 // its state.
-func nodeWatts(n NodeRules, s State) float64 {
-	run := Run{}
+func nodeWatts(n NodeRules, s State) float64 { return watts(n, s, ownDraw(n, s)) }
+
+func watts(n NodeRules, s State, own *Drawn) float64 {
+	state := Up
 	if s.Outage != nil {
-		run = s.Outage.Runs[n.Name]
+		state = s.Outage.Runs[n.Name].State
 	}
-	if run.State == Halted {
+	switch {
+	case state == Halted:
 		return 0
-	}
-	if own := ownDraw(n, s); own != nil {
+	case own != nil:
 		return own.Watts
-	}
-	if run.State == Idle || run.State == Parked {
+	case state == Idle || state == Parked:
 		return idleWatts(n)
 	}
 	return busyWatts(n)

@@ -46,11 +46,7 @@ func careful(times []time.Duration, budget time.Duration) time.Duration {
 	}
 	most, next := time.Duration(0), time.Duration(0)
 	for _, t := range times {
-		if t > most {
-			most, next = t, most
-		} else if t > next {
-			next = t
-		}
+		most, next = max(most, t), max(next, min(most, t))
 	}
 	d := most
 	if n >= keepTimes { // one in twenty may take longer
@@ -68,11 +64,10 @@ func (c *core) drainTime() time.Duration {
 
 // stopTime is what it takes to bring a node down as it would be now.
 func (c *core) stopTime(n NodeRules) time.Duration {
-	t := c.s.Measured[n.Name]
 	if c.mode(n) == Halted {
-		return careful(t.Halt, c.r.Budgets.Halt)
+		return careful(c.s.Measured[n.Name].Halt, c.r.Budgets.Halt)
 	}
-	return careful(t.Park, c.r.Budgets.Park)
+	return c.parkTime(n.Name)
 }
 
 // nodesTime is what it takes to bring all nodes but the UPS's host down, at once.
@@ -86,10 +81,14 @@ func (c *core) nodesTime() time.Duration {
 	return d
 }
 
-// isOff is whether the node was shed for good, so that the stop has nothing to do.
+// isOff is whether the node was shed for good or long gone, so that the stop has
+// nothing to do.
 func (c *core) isOff(name string) bool {
 	if c.s.Outage == nil {
 		return false
+	}
+	if c.away(name) {
+		return true
 	}
 	run, seen := c.s.Outage.Runs[name], c.s.Seen.Nodes[name]
 	return run.State == Halted && !(seen.Connected && seen.BootID != run.BootID)
@@ -104,14 +103,38 @@ func (c *core) bootTime() time.Duration {
 	return d
 }
 
+// parkTime is what parking the node takes. The host of the UPS cannot write down how
+// long its own park took, since its file systems are read-only then: a node whose
+// park was never measured is taken to need half as much again as the slowest halt
+// or park of the others, which do no less.
+func (c *core) parkTime(name string) time.Duration {
+	if own := c.s.Measured[name].Park; len(own) > 0 {
+		return careful(own, c.r.Budgets.Park)
+	}
+	slowest := time.Duration(0)
+	for _, n := range c.r.Nodes {
+		t := c.s.Measured[n.Name]
+		for _, d := range t.Halt {
+			slowest = max(slowest, d)
+		}
+		for _, d := range t.Park {
+			slowest = max(slowest, d)
+		}
+	}
+	if slowest == 0 {
+		return c.r.Budgets.Park
+	}
+	return min(slowest*3/2, c.r.Budgets.Park)
+}
+
 // lastTime is what it takes after the nodes are down: the cut, and the host.
 func (c *core) lastTime() time.Duration {
 	d := time.Duration(0)
-	if c.r.UPS.Cut {
+	if c.cuts() {
 		d += careful(c.s.Measured[Rack].Cut, c.r.Budgets.Swarm)
 	}
 	if h, ok := c.host(); ok {
-		d += careful(c.s.Measured[h.Name].Park, c.r.Budgets.Park)
+		d += c.parkTime(h.Name)
 	}
 	return d
 }

@@ -89,3 +89,74 @@ func TestMeasuredTimesOutliveTheController(t *testing.T) {
 		t.Errorf("after the journal: %v, want %v", s.Measured, w.state.Measured)
 	}
 }
+
+func TestATimeThatAStepTookIsKept(t *testing.T) {
+	measure := func(kind EffectKind, took time.Duration) func(*core) {
+		return func(c *core) { c.measure("node02", kind, took) }
+	}
+	hold(t, measure(DoHalt, time.Second), []rule{{"a halt", handmade(), "measured.node02.halt.0=1s"}})
+	hold(t, measure(DoHalt, 0), []rule{{"not one that took no time", handmade(), ""}})
+	hold(t, measure(DoClear, time.Second), []rule{{"not of what is never waited for", handmade(), ""}})
+	c := handmade()
+	for i := range 25 {
+		c.measure("node02", DoPark, time.Duration(i+1)*time.Second)
+	}
+	if kept := c.s.Measured["node02"].Park; len(kept) != 20 || kept[0] != 6*time.Second || kept[19] != 25*time.Second {
+		t.Errorf("of 25 times these are kept: %v, want the last 20", kept)
+	}
+}
+
+func TestTheStopTakesAsLongAsItsSlowestNode(t *testing.T) {
+	slowHost := func(c *core) { c.r.Budgets.Park = 5 * time.Minute }
+	for _, row := range []struct {
+		name string
+		core *core
+		want time.Duration
+	}{
+		{"by the budget", handmade(), 2 * time.Minute},
+		{"as it was measured", handmade(func(c *core) {
+			c.s.Measured = map[string]Times{"node02": {Halt: []time.Duration{20 * time.Second}}, "node03": {Halt: []time.Duration{40 * time.Second}}, "node04": {Halt: []time.Duration{2 * time.Second}}}
+		}), time.Minute},
+		{"not its host, which is last", handmade(slowHost), 2 * time.Minute},
+		{"nor those that are off", handmade(runs("node02", Halted), runs("node03", Halted), runs("node04", Halted)), 0},
+		{"but one that started again", handmade(runs("node02", Halted), back("node02"), runs("node03", Halted), runs("node04", Halted)), 2 * time.Minute},
+		{"and one that is gone with another boot id than it had is off", handmade(runs("node02", Halted), func(c *core) { c.s.Seen.Nodes["node02"] = Node{BootID: "2"} }, runs("node03", Halted), runs("node04", Halted)), 0},
+		{"those that park take their time to park", handmade(slowHost, func(c *core) { c.r.UPS.CutsOnMains = false }), 5 * time.Minute},
+		{"without an outage none is off", handmade(func(c *core) { c.s.Outage = nil }), 2 * time.Minute},
+	} {
+		if got := row.core.nodesTime(); got != row.want {
+			t.Errorf("%s: the nodes take %s, want %s", row.name, got, row.want)
+		}
+	}
+}
+
+func TestTheNodesHaveWhatTheBatteryLeavesThem(t *testing.T) {
+	quick := func(c *core) {
+		all := make([]time.Duration, 5)
+		for i := range all {
+			all[i] = 20 * time.Second
+		}
+		c.s.Measured = map[string]Times{}
+		for _, n := range c.r.Nodes[1:] {
+			c.s.Measured[n.Name] = Times{Halt: all, Park: all}
+		}
+	}
+	left := func(minutes float64) func(*core) { return func(c *core) { c.s.Seen.UPS.Charge = &minutes } }
+	for _, row := range []struct {
+		name string
+		core *core
+		want time.Duration
+	}{
+		{"at most their budget", handmade(quick), 2 * time.Minute},
+		{"less the time for the cut and the host, which parks like the slowest of the others", handmade(quick, left(3)), 110 * time.Second},
+		{"but never less than they need", handmade(quick, left(1)), 25 * time.Second},
+		{"one that starts has to be up first", handmade(quick, runs("node02", Booting)), 4 * time.Minute},
+		{"whatever is left", handmade(quick, left(1), runs("node02", Booting)), 145 * time.Second},
+		{"one that is idle need not", handmade(quick, runs("node02", Idle)), 2 * time.Minute},
+		{"with mains, the budget to park", handmade(quick, left(1), onMains(0)), time.Minute},
+	} {
+		if got := row.core.patience(); got != row.want {
+			t.Errorf("%s: the nodes have %s, want %s", row.name, got, row.want)
+		}
+	}
+}

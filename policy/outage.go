@@ -23,10 +23,29 @@ func (c *core) onMains() bool {
 	if u.Charge != nil {
 		o.First = &Anchor{At: c.s.Now, Charge: *u.Charge, Runtime: u.Runtime}
 	}
+	for _, n := range c.r.Nodes {
+		if seen := c.s.Seen.Nodes[n.Name]; !seen.Connected && c.s.Now-seen.Since >= longGone && !n.UPSHost {
+			o.Away = append(o.Away, n.Name)
+		}
+	}
 	c.s.Outage = o
 	c.s.Phase = Riding
 	c.tell("on_battery", "warning", "", "On battery. "+c.outlook())
 	return true
+}
+
+// longGone is how long a node has to be gone when an outage begins to be one that
+// nobody waits for: one that starts is there by then.
+const longGone = 5 * time.Minute
+
+// away is whether the node was long gone when the outage began, and still is.
+func (c *core) away(name string) bool {
+	return c.s.Outage != nil && slices.Contains(c.s.Outage.Away, name)
+}
+
+// cuts is whether the outlets are to be switched off at the end.
+func (c *core) cuts() bool {
+	return c.r.UPS.Cut && (c.s.Outage == nil || !c.s.Outage.KeepsOn)
 }
 
 // outlook is what people want to know at the beginning of an outage.
@@ -81,6 +100,10 @@ func (c *core) abortable() bool {
 	return c.progress()
 }
 
+// lowGrace is how long the low-battery flag has to stay: some set it for one
+// reading when mains goes.
+const lowGrace = 10 * time.Second
+
 // fires says why stage i begins now, or nothing.
 func (c *core) fires(i int) string {
 	st, u := c.r.Stages[i], c.s.Seen.UPS
@@ -93,7 +116,7 @@ func (c *core) fires(i int) string {
 		if left.Left <= need {
 			return fmt.Sprintf("the last moment: %s left (%s), %s needed with the reserve", Short(left.Left), left.Method, Short(need))
 		}
-		if u.Low && !left.Credible {
+		if u.Low && c.s.Now >= u.LowSince+lowGrace && !left.Credible {
 			return "the UPS says that its battery is low, and nothing better is known"
 		}
 		if c.s.Outage.Aborted {
@@ -120,7 +143,7 @@ func (c *core) begin(i int, why string) bool {
 			c.tell("health", "warning", "", fmt.Sprintf("Stage %q is passed over: %s.", st.Name, bad))
 			return true
 		}
-		left := slices.DeleteFunc(slices.Clone(st.Shed), func(n string) bool { return o.Runs[n].State != Up })
+		left := slices.DeleteFunc(slices.Clone(st.Shed), func(n string) bool { return o.Runs[n].State != Up || c.away(n) })
 		if len(left) == 0 {
 			o.Stages[i] = begun // there is nothing left to do for it
 			return true
@@ -132,14 +155,20 @@ func (c *core) begin(i int, why string) bool {
 		c.tell("stage", "warning", "", "On observe, so nothing is done. Armed, everything stops: "+why+".")
 		return true
 	}
-	if len(o.Pending) > 0 {
-		c.cancelPending()
-	}
+	c.cancelPending()
 	o.Stages[i], o.Stage, o.DoingBegan = begun, i, c.s.Now
 	o.Doing, c.s.Phase = Stop, Stopping
-	c.tell("stopping", "critical", "", "Everything stops: "+why+".")
+	c.tell("stopping", "critical", "", "Everything stops: "+why+"."+c.without())
 	c.enter(StepSnapshot)
 	return true
+}
+
+// without names the nodes that nothing is asked of.
+func (c *core) without() string {
+	if away := c.s.Outage.Away; len(away) > 0 {
+		return " Without " + list(away) + ", gone since before the outage."
+	}
+	return ""
 }
 
 // unsafe says why early stage i must not be done, or nothing. The full stop
@@ -147,6 +176,9 @@ func (c *core) begin(i int, why string) bool {
 func (c *core) unsafe(i int) string {
 	if i == len(c.r.Stages)-1 || c.s.Seen.Swarm.Absent || !c.s.Seen.Swarm.Known {
 		return ""
+	}
+	if !c.s.Seen.Swarm.Quorum {
+		return "the Swarm has no quorum, so what runs there could not move"
 	}
 	st := c.r.Stages[i]
 	stay, managers, reachable := 0, 0, 0
@@ -176,7 +208,7 @@ func (c *core) unsafe(i int) string {
 // known to bring it back whatever mains does meanwhile, and only while mains is
 // away.
 func (c *core) mode(n NodeRules) RunState {
-	if c.s.Seen.UPS.Power == OnMains || n.UPSHost || n.Wake == "manual" || !c.r.UPS.Cut || !c.r.UPS.CutsOnMains {
+	if c.s.Seen.UPS.Power == OnMains || n.UPSHost || n.Wake == "manual" || !c.cuts() || !c.r.UPS.CutsOnMains {
 		return Parked
 	}
 	return Halted

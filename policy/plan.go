@@ -10,6 +10,8 @@ import (
 // and everything takes its budgeted time.
 type Timeline struct {
 	Items []Item
+	// Load is what the outlets feed now, and how that is known.
+	Load Figure
 	// Empty is when the battery is taken to be empty, by Left.
 	Empty time.Duration
 	Left  Estimate
@@ -33,7 +35,7 @@ type Item struct {
 func Plan(r Rules, s State) Timeline {
 	s = s.Clone()
 	s.Armed = true
-	t := Timeline{}
+	t := Timeline{Load: Load(r, s)}
 	began := s.Now
 	if s.Seen.UPS.Power != OnBattery {
 		u := s.Seen.UPS
@@ -112,7 +114,7 @@ func Predict(r Rules, s State) (Event, bool) {
 		case DoHalt:
 			at = s.Now // taken at once; the node is gone at the end of its time
 		case DoPark:
-			at = min(at, p.At+careful(s.Measured[p.Node].Park, r.Budgets.Park))
+			at = min(at, p.At+c.parkTime(p.Node))
 		case DoAwait:
 			at = min(at, o.DoingBegan+c.drainTime())
 		case DoCut:
@@ -136,18 +138,18 @@ func Predict(r Rules, s State) (Event, bool) {
 // it falls evenly until empty.
 func (c *core) nextCharge() (time.Duration, Reading, bool) {
 	u, left := c.s.Seen.UPS, TimeToEmpty(c.r, c.s)
-	if u.Power != OnBattery || u.Charge == nil || *u.Charge <= 0 {
+	if u.Power != OnBattery || u.Charge == nil {
 		return 0, Reading{}, false
 	}
 	// The charge now, since the last reading may be old.
 	now := *u.Charge
-	next := -1.0
+	next := 0.0
 	for i, st := range c.r.Stages {
-		if c.s.Outage.Stages[i] == "" && st.Charge < now && st.Charge > next && st.Charge > 0 {
-			next = st.Charge
+		if c.s.Outage.Stages[i] == "" && st.Charge < now {
+			next = max(next, st.Charge)
 		}
 	}
-	if next < 0 {
+	if next == 0 {
 		return 0, Reading{}, false
 	}
 	in := time.Duration(float64(left.Left) * (now - next) / max(1, now-emptyAt(c.r, c.s)))

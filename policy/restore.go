@@ -70,9 +70,18 @@ func (c *core) again() {
 			o.Runs[name] = Run{State: Booting, BootID: run.BootID, At: c.s.Now}
 		}
 	}
-	o.Stages, o.Doing, o.Step, o.Committed, o.Halts, o.CutAt, o.End = map[int]string{}, Nothing, "", false, false, 0, nil
-	o.Base = c.s.OnBatteryFor()
+	if o.Halts { // what is off still waits for a power cycle
+		o.Halts = slices.ContainsFunc(c.r.Nodes, func(n NodeRules) bool {
+			run := o.Runs[n.Name]
+			return run.State == Halted || run.leaving()
+		})
+	}
+	o.Stages, o.Doing, o.Step, o.Committed, o.CutAt, o.End = map[int]string{}, Nothing, "", false, 0, nil
 	c.s.Phase = Riding
+	if o.Aborted {
+		return // the last moment has come: no ride comes before it, and the stop tells of it
+	}
+	o.Base = c.s.OnBatteryFor()
 	if o.Early {
 		c.tell("recovering", "warning", "", "It started while mains is still away. "+c.outlook())
 		return
@@ -94,7 +103,23 @@ func (c *core) ready() bool {
 		return *u.Charge >= c.r.RestoreCharge
 	}
 	full := *u.Charge >= 99 || min(since, c.s.Now-u.Still) >= stillFull
-	return full || TimeToEmpty(c.r, c.s).Left >= c.bootTime()+c.need()+c.r.Reserve
+	return full || TimeToEmpty(c.r, c.allUp()).Left >= c.bootTime()+c.need()+c.r.Reserve
+}
+
+// allUp is the state with every node at work: what the battery is to carry once
+// they are back. A slope that was measured at a lighter load says nothing of that, nor
+// does a UPS whose time to empty once stood still.
+func (c *core) allUp() State {
+	s, o := c.s, *c.s.Outage
+	o.Runs = nil
+	s.Outage = &o
+	if s.Battery.Stuck > 0 {
+		s.Seen.UPS.Runtime = nil
+	}
+	if o.Watts < Load(c.r, s).Watts {
+		o.PerPercent = 0
+	}
+	return s
 }
 
 // stillFull is after what time on mains a charge that does not rise is that of a
@@ -113,6 +138,9 @@ func (c *core) askRestoring() {
 			o.OK = true
 			return
 		}
+		if c.running(DoChange) {
+			return
+		}
 		var changes []Change
 		for _, b := range o.Before {
 			changes = append(changes, Change{ID: b.ID, Name: b.Name, Availability: b.Availability})
@@ -121,6 +149,9 @@ func (c *core) askRestoring() {
 	case StepVerify:
 		if c.s.Seen.Swarm.Absent || len(o.Before) == 0 {
 			o.OK = true
+			return
+		}
+		if c.running(DoVerify) {
 			return
 		}
 		c.emit(Effect{Kind: DoVerify, Reason: "the services are to run as before"})
@@ -155,7 +186,8 @@ func (c *core) wakeUp() {
 	}
 	for _, name := range o.Shed {
 		n, run := c.nodeRules(name), c.s.Outage.Runs[name]
-		if n.Wake != "gpio" && n.Wake != "relay" || !down(run.State) || c.s.Seen.Nodes[name].Connected || c.pending(name) {
+		late := run.State == Booting && c.s.Now >= run.At+c.r.Budgets.Boot // the outlets may never have been off
+		if n.Wake != "gpio" && n.Wake != "relay" || !down(run.State) && !late || c.s.Seen.Nodes[name].Connected || c.pending(name) {
 			continue
 		}
 		c.emit(Effect{Kind: DoWake, Node: name, Reason: "it was shed, and is needed again"})
@@ -229,7 +261,7 @@ func (c *core) missing() []string {
 	var names []string
 	for _, n := range c.r.Nodes {
 		run, seen := o.Runs[n.Name], c.s.Seen.Nodes[n.Name]
-		if run.State == Up || run.State == Idle || c.staysOff(n.Name) || c.stayed(n.Name) || c.sleeps(n.Name) {
+		if run.State == Up || run.State == Idle || c.staysOff(n.Name) || c.stayed(n.Name) || c.sleeps(n.Name) || c.away(n.Name) {
 			continue
 		}
 		if !seen.Connected || seen.Parked || seen.BootID == run.BootID {
@@ -257,7 +289,7 @@ func (c *core) swarmReady() bool {
 		return false
 	}
 	for _, b := range o.Before {
-		if c.staysOff(b.Name) || c.sleeps(b.Name) {
+		if c.staysOff(b.Name) || c.sleeps(b.Name) || b.Down {
 			continue
 		}
 		if !slices.ContainsFunc(w.Nodes, func(n SwarmNode) bool { return n.ID == b.ID && n.Ready }) {
@@ -279,7 +311,11 @@ func (c *core) late() {
 		c.tell("restore_incomplete", "critical", "", "The Swarm's nodes cannot be set back yet"+because(o.Why)+"; trying on.")
 		return
 	case StepReturn:
-		if missing := c.missing(); o.Halts && !o.Cut && c.r.UPS.Cut && len(missing) > 0 {
+		if missing := c.missing(); o.Halts && c.cuts() && len(missing) > 0 {
+			if c.s.Seen.UPS.Power == Unknown { // not a reason to switch anything off
+				o.Deadline = c.s.Now + c.r.Budgets.Boot
+				return
+			}
 			c.cycle(missing)
 			return
 		}
@@ -307,7 +343,7 @@ func (c *core) cycle(missing []string) {
 		}
 	}
 	c.tell("committed", "critical", "", strings.Join(missing, ", ")+" did not start again and the outlets were never off: everything parks for a power cycle.")
-	c.s.Phase, o.Doing, o.DoingBegan = Committed, Stop, c.s.Now
+	c.s.Phase, o.Committed, o.Doing, o.DoingBegan = Committed, true, Stop, c.s.Now
 	c.enter(StepNodes)
 }
 
@@ -334,6 +370,20 @@ func (c *core) nextRestoring() {
 	}
 }
 
+// allBut is everything but what was shed for good.
+func (c *core) allBut() string {
+	var off []string
+	for _, n := range c.r.Nodes {
+		if c.staysOff(n.Name) && !c.s.Seen.Nodes[n.Name].Connected {
+			off = append(off, n.Name)
+		}
+	}
+	if len(off) == 0 {
+		return "everything"
+	}
+	return "everything but " + list(off) + ", which its stage keeps off,"
+}
+
 // restored ends the outage; an aborted one whose mains is still away goes on.
 func (c *core) restored() {
 	o := c.s.Outage
@@ -343,7 +393,7 @@ func (c *core) restored() {
 	} else if c.s.Seen.UPS.Power == OnBattery {
 		c.tell("undone", "info", "", "Everything runs as before the abort; still on battery.")
 	} else {
-		c.tell("restored", "info", "", "Mains is back and everything runs as before: "+took+".")
+		c.tell("restored", "info", "", "Mains is back and "+c.allBut()+" runs as before: "+took+".")
 	}
 	if c.s.Seen.UPS.Power == OnBattery {
 		o.Before, o.Runs, o.Short, o.Shed = nil, map[string]Run{}, nil, nil

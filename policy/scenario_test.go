@@ -2,9 +2,10 @@ package policy
 
 import (
 	"flag"
+	"maps"
 	"os"
 	"path/filepath"
-	"strconv"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -61,7 +62,11 @@ func play(t *testing.T, script string) string {
 				continue
 			}
 		}
-		w.command(line, f)
+		do, ok := commands()[f[0]]
+		if !ok {
+			t.Fatalf("unknown command %q", line)
+		}
+		do(w, words{t, line, f[1:]})
 	}
 	for _, b := range w.broken {
 		t.Error(b)
@@ -69,86 +74,52 @@ func play(t *testing.T, script string) string {
 	return w.log.String()
 }
 
-func (w *world) command(line string, f []string) {
-	arg := func(i int) string {
-		if i < len(f) {
-			return f[i]
+// TestEveryScenarioSaysWhatItIsAbout holds that a file begins with a comment.
+func TestEveryScenarioSaysWhatItIsAbout(t *testing.T) {
+	for file, script := range scripts(t) {
+		if text, ok := strings.CutPrefix(script, "# "); !ok || len(strings.Fields(text)) < 4 {
+			t.Errorf("%s does not begin with a comment that says what happens and what must come of it", file)
 		}
-		return ""
 	}
-	dur := func(s string) time.Duration {
-		d, err := time.ParseDuration(s)
+}
+
+// TestEveryCommandIsUsed holds that the language of the scenarios has no word
+// that none of them needs.
+func TestEveryCommandIsUsed(t *testing.T) {
+	used := map[string]bool{}
+	for _, script := range scripts(t) {
+		for line := range strings.Lines(script) {
+			line, _, _ = strings.Cut(line, "#")
+			f := strings.Fields(line)
+			if len(f) > 1 && strings.HasPrefix(f[0], "+") {
+				f = f[1:]
+			}
+			if len(f) > 0 {
+				used[f[0]] = true
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(commands())) {
+		if !used[name] {
+			t.Errorf("no scenario uses %q", name)
+		}
+	}
+}
+
+// scripts are what happens in each scenario, by file.
+func scripts(t *testing.T) map[string]string {
+	t.Helper()
+	files, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no scenarios: %v", err)
+	}
+	all := map[string]string{}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
 		if err != nil {
-			w.t.Fatalf("%q: %v", line, err)
+			t.Fatal(err)
 		}
-		return d
+		all[file], _, _ = strings.Cut(string(data), "---\n")
 	}
-	switch arg(0) {
-	case "mains":
-		w.setMains(arg(1) == "on")
-	case "contact":
-		w.contact = arg(1) == "back"
-		w.send(Contact{Lost: !w.contact})
-	case "false-low":
-		w.send(Reading{Power: OnMains, Charge: new(100.0), Low: true})
-	case "order":
-		w.send(Operator{Order: arg(1), By: "alice"})
-	case "observe":
-		w.state.Armed = false
-	case "battery":
-		w.lasts = dur(arg(1))
-	case "charge":
-		w.charge, _ = strconv.ParseFloat(arg(1), 64)
-	case "blind":
-		w.blind = true
-	case "no-cut-unit":
-		w.rules.UPS.CutsOnMains, w.noCut = false, true
-	case "no-cut":
-		w.rules.UPS.Cut = false
-	case "slow":
-		w.slow[strings.Join(f[1:len(f)-1], " ")] = dur(f[len(f)-1])
-	case "fail":
-		n, _ := strconv.Atoi(f[len(f)-1])
-		w.fail[strings.Join(f[1:len(f)-1], " ")] = n
-	case "stage-time":
-		w.rules.Stages[len(w.rules.Stages)-1].OnBattery = dur(arg(1))
-	case "stay-off":
-		w.rules.Stages[0].By, w.rules.Stages[0].StayOff = "halt", true
-	case "need":
-		w.rules.SwarmNeed, _ = strconv.Atoi(arg(1))
-	case "drained":
-		for i := range w.swarm {
-			if w.swarm[i].Name == arg(1) {
-				w.swarm[i].Availability, w.before[i].Availability = "drain", "drain"
-				w.drained[arg(1)] = 0
-			}
-		}
-		w.sendSwarm()
-	case "stretch":
-		w.rules.Stretch, w.rules.Disturbance = true, dur(arg(1))
-		w.rules.Stages = []Stage{{Name: "all"}}
-	case "wake":
-		for i := range w.rules.Nodes {
-			if w.rules.Nodes[i].Name == arg(1) {
-				w.rules.Nodes[i].Wake = arg(2)
-			}
-		}
-	case "damaged": // a reading that is not true
-		w.send(Reading{Power: OnBattery, Charge: new(1.0), Runtime: new(20 * time.Second), Load: new(4.0)})
-	case "as-new": // the gauge believes that the battery holds more than it does
-		w.asNew = dur(arg(1))
-	case "power-gone": // the battery ends while everything runs
-		w.cutPower("the battery is empty")
-	case "crash":
-		w.up = false
-		w.restart(false)
-	case "kill":
-		w.up = false
-	case "restart":
-		w.restart(false)
-	case "settled":
-		w.settled()
-	default:
-		w.t.Fatalf("unknown command %q", line)
-	}
+	return all
 }

@@ -9,13 +9,13 @@ import (
 )
 
 // spare lists what can be shed so that what the services need stays, the lowest
-// tier first, in it the workers, and of them the greatest draw. It leaves the UPS's host, and never
+// tier first, in it what is hot, then the workers, and of them the greatest draw. It leaves the UPS's host, and never
 // takes the Swarm's quorum.
 func (c *core) spare() []NodeRules {
 	var can []NodeRules
 	stay := 0
 	for _, n := range c.r.Nodes {
-		if c.s.Outage.Runs[n.Name].State != Up || !c.serves(n.Name) {
+		if c.s.Outage.Runs[n.Name].State != Up || !c.serves(n.Name) || c.away(n.Name) {
 			continue
 		}
 		stay++
@@ -24,10 +24,18 @@ func (c *core) spare() []NodeRules {
 		}
 	}
 	slices.SortStableFunc(can, func(a, b NodeRules) int {
-		return cmp.Or(cmp.Compare(a.Tier, b.Tier), cmp.Compare(c.votes(a.Name), c.votes(b.Name)), cmp.Compare(nodeWatts(b, c.s), nodeWatts(a, c.s)))
+		return cmp.Or(cmp.Compare(a.Tier, b.Tier), cmp.Compare(c.cool(a.Name), c.cool(b.Name)), cmp.Compare(c.votes(a.Name), c.votes(b.Name)), cmp.Compare(nodeWatts(b, c.s), nodeWatts(a, c.s)))
 	})
 	most := max(0, stay-max(1, c.r.SwarmNeed))
 	return can[:min(most, len(can))]
+}
+
+// cool is 0 for a node that is hot while its fan stands still, else 1.
+func (c *core) cool(name string) int {
+	if c.s.Seen.Nodes[name].Hot {
+		return 0
+	}
+	return 1
 }
 
 // votes is 1 for a manager of the Swarm, else 0.
@@ -190,7 +198,7 @@ func (c *core) loadChanged() {
 	o := c.s.Outage
 	was := o.Watts
 	c.keepDischarge()
-	if now := Load(c.r, c.s).Watts; o.PerPercent > 0 && was > 0 && now > was {
+	if now := Load(c.r, c.s).Watts; was > 0 && now > was {
 		o.PerPercent = time.Duration(float64(o.PerPercent) * was / now)
 	}
 }

@@ -68,12 +68,17 @@ type UPS struct {
 	Power Power         `json:"power"`
 	Since time.Duration `json:"since"` // when Power became so
 	At    time.Duration `json:"at"`    // of the newest reading
-	// Contact is whether the UPS answers.
+	// Contact is whether the UPS answers, Gone since when it does not, and
+	// Missed whether that was told.
 	Contact bool           `json:"contact"`
+	Gone    time.Duration  `json:"gone,omitempty"`
+	Missed  bool           `json:"missed,omitempty"`
 	Charge  *float64       `json:"charge,omitempty"` // percent
 	Runtime *time.Duration `json:"runtime,omitempty"`
 	Load    *float64       `json:"load,omitempty"` // percent
-	Low     bool           `json:"low,omitempty"`
+	// Low is the UPS's low-battery flag, and LowSince since when it is set.
+	Low      bool          `json:"low,omitempty"`
+	LowSince time.Duration `json:"low_since,omitempty"`
 	// Still is since when the charge has been what it is.
 	Still time.Duration `json:"still,omitempty"`
 	// DoubtCharge and DoubtRuntime are figures that jumped: they count once
@@ -100,6 +105,8 @@ type Node struct {
 	Parked    bool          `json:"parked,omitempty"`
 	// Drawn is the node's own measured draw in watts; nil is not known.
 	Drawn *Drawn `json:"drawn,omitempty"`
+	// Hot: a fan that should cool it stands still, and it is hot.
+	Hot bool `json:"hot,omitempty"`
 }
 
 // A Swarm is the newest snapshot of the Swarm.
@@ -164,14 +171,23 @@ type Outage struct {
 	Before []Before `json:"before,omitempty"`
 	// Runs is what was done to each node.
 	Runs map[string]Run `json:"runs,omitempty"`
+	// Away names the nodes that were long gone when the outage began, and
+	// have not been seen since: nobody waits for them.
+	Away []string `json:"away,omitempty"`
+	// KeepsOn: the outlets came on again while mains is away, so that cutting
+	// them is of no use.
+	KeepsOn bool `json:"keeps_on,omitempty"`
 	// Committed: a node was ordered to halt or park for good.
 	Committed bool `json:"committed,omitempty"`
-	// Halts: a node was ordered to halt that only a power cycle wakes, so
-	// the outlets have to cycle even when mains is back.
+	// Halts: a node was ordered to halt that only a power cycle wakes, and
+	// no cut was armed since: the outlets have to cycle even when mains is back.
 	Halts bool `json:"halts,omitempty"`
 	// PerPercent is how long one percent of charge lasted, on battery in
 	// this outage; 0 is not measured yet.
 	PerPercent time.Duration `json:"per_percent,omitempty"`
+	// Grain is the least fall of the charge that was told, in percent: the
+	// gauge's step, where it has one; 0 is not known.
+	Grain float64 `json:"grain,omitempty"`
 	// Watts is the load at which Anchor was taken.
 	Watts float64 `json:"watts,omitempty"`
 	// End is what the charge was to be when the outlets went off.
@@ -252,6 +268,8 @@ type Before struct {
 	ID           string `json:"id"`
 	Name         string `json:"name"`
 	Availability string `json:"availability"`
+	// Down is whether it was not ready then.
+	Down bool `json:"down,omitempty"`
 }
 
 // A Run is what an outage did to one node.
@@ -260,10 +278,16 @@ type Run struct {
 	// BootID of the node when it was stopped; another one is a node that
 	// came back.
 	BootID string `json:"boot_id,omitempty"`
-	// At is when a node that halts was told to, and Alarm when its own clock
-	// starts it again; 0 is never.
+	// At is when a node that halts was told to, and Alarm when its own clock,
+	// or the timer of its park, starts it again; 0 is never.
 	At    time.Duration `json:"at,omitempty"`
 	Alarm time.Duration `json:"alarm,omitempty"`
+}
+
+// leaving is whether the node was told to halt and is not known to be off: it may
+// still do so after its time, or after the order was taken back.
+func (r Run) leaving() bool {
+	return r.State == Halting || r.State == Asked || r.State == Missed && r.At > 0
 }
 
 // A RunState is how far a node was brought down.
@@ -303,6 +327,12 @@ func Initial() State {
 func (s State) Clone() State {
 	s.Seen.Nodes = cloneMap(s.Seen.Nodes)
 	s.Seen.Swarm.Nodes = slices.Clone(s.Seen.Swarm.Nodes)
+	return s.own()
+}
+
+// own is s with an outage of its own. The nodes and the Swarm that were seen, which
+// few events change, are still shared: who writes to them copies them first.
+func (s State) own() State {
 	if s.Outage != nil {
 		o := *s.Outage
 		o.Shed = slices.Clone(o.Shed) // what its pointers point to is never written to
@@ -311,6 +341,7 @@ func (s State) Clone() State {
 		o.Pending = slices.Clone(o.Pending)
 		o.Before = slices.Clone(o.Before)
 		o.Unclean = slices.Clone(o.Unclean)
+		o.Away = slices.Clone(o.Away)
 		o.Short = slices.Clone(o.Short)
 		s.Outage = &o
 	}
@@ -339,7 +370,7 @@ func (s State) Durable() State {
 	s.Now = 0
 	s.Seen = Seen{}
 	if s.Outage != nil {
-		s.Outage.PerPercent = 0
+		s.Outage.PerPercent, s.Outage.Grain = 0, 0
 	}
 	return s
 }

@@ -14,9 +14,10 @@ import (
 // same results. The new state is to be durable before any of the effects begins
 // (see [State.Durable]).
 func Step(r Rules, s State, e Event) (State, []Effect) {
-	c := core{r: r, s: s.Clone(), before: s.Now}
+	c := core{r: r, s: s.own(), before: s.Now}
 	c.s.Now = max(c.s.Now, e.At)
 	c.apply(e.What)
+	c.missed()
 	// Each round is one change of phase or step; there are fewer of them in
 	// an outage than this.
 	for range 100 {
@@ -55,6 +56,10 @@ func (c *core) apply(w What) {
 		c.operator(w)
 	case Drawn:
 		c.drawn(w)
+	case Heat:
+		n := c.s.Seen.Nodes[w.Node]
+		n.Hot = w.Hot
+		c.see(w.Node, n)
 	}
 }
 
@@ -78,20 +83,28 @@ func (c *core) decide() bool {
 func (c *core) started(w Started) {
 	rebooted := c.s.BootID != "" && w.BootID != c.s.BootID
 	c.s.BootID = w.BootID
+	c.s.Seen.Nodes = cloneMap(c.s.Seen.Nodes)
+	for _, n := range c.r.Nodes {
+		c.s.Seen.Nodes[n.Name] = Node{BootID: c.s.Seen.Nodes[n.Name].BootID}
+	}
 	for name := range c.s.Seen.Nodes {
 		c.s.Seen.Nodes[name] = Node{Since: c.s.Now, BootID: c.s.Seen.Nodes[name].BootID}
 	}
 	c.s.Seen.Swarm = Swarm{}
 	o := c.s.Outage
 	if o == nil {
-		c.s.Seen.UPS = UPS{}
+		u := UPS{Missed: c.s.Seen.UPS.Missed}
+		if c.s.Seen.UPS.At > 0 || c.s.Seen.UPS.Gone > 0 {
+			u.Gone = c.s.Now
+		}
+		c.s.Seen.UPS = u
 		return
 	}
 	// What the UPS said before is as old as the gap, which after a reboot
 	// nobody measured.
 	c.suspect(rebooted)
 	o.First, o.Anchor, o.Recent = nil, nil, nil
-	c.s.Seen.UPS.Contact = false
+	c.s.Seen.UPS.Contact, c.s.Seen.UPS.Gone = false, c.s.Now
 	for _, p := range o.Pending {
 		c.tookBack(p)
 	}
@@ -105,7 +118,7 @@ func (c *core) started(w Started) {
 	if u := c.s.Seen.UPS; u.Power == OnBattery {
 		o.Battery += max(0, c.before-max(u.Since, o.Began))
 	}
-	c.s.Seen.UPS = UPS{Since: c.s.Now}
+	c.s.Seen.UPS = UPS{Since: c.s.Now, Gone: c.s.Now, Missed: c.s.Seen.UPS.Missed}
 	o.Rebooted, o.Early = true, true
 	if c.s.Phase == Committed || c.s.Phase == Dark {
 		o.CutAt = 0
@@ -117,12 +130,13 @@ func (c *core) started(w Started) {
 
 func (c *core) reading(w Reading) {
 	u := &c.s.Seen.UPS
-	if !u.Contact && u.At > 0 && c.s.Outage != nil {
-		c.tell("contact_back", "info", "", "The UPS answers again.")
-	}
+	c.answers()
 	w = c.believed(w)
 	before := u.Charge
-	u.Contact, u.At = true, c.s.Now
+	u.At = c.s.Now
+	if w.Low && !u.Low {
+		u.LowSince = c.s.Now
+	}
 	if before == nil || w.Charge == nil || *before != *w.Charge {
 		u.Still = c.s.Now
 	}
@@ -142,7 +156,11 @@ func (c *core) turned(to Power, charge *float64) {
 	if o != nil && u.Power == OnBattery {
 		o.Battery += c.s.Now - max(u.Since, o.Began)
 		c.keepDischarge()
-		if charge != nil && to == OnMains {
+		switch {
+		case charge == nil || to != OnMains:
+		case c.outletsOff() && o.End != nil:
+			c.cameUp(*charge)
+		default:
 			c.proven(*charge, false)
 		}
 		o.First, o.Anchor, o.Recent = nil, nil, nil
@@ -158,27 +176,56 @@ func (c *core) contact(w Contact) {
 	if w.Lost == !u.Contact {
 		return
 	}
-	u.Contact = !w.Lost
-	switch {
-	case !w.Lost:
-		c.tell("contact_back", "info", "", "The UPS answers again.")
-	case u.Power == OnBattery:
-		c.tell("contact_lost", "critical", "", "The UPS no longer answers, on battery: going on with what it said last.")
-	default:
-		c.tell("contact_lost", "warning", "", "The UPS no longer answers. Nothing is stopped for that; a loss of mains would not be noticed.")
+	if !w.Lost {
+		c.answers()
+		return
 	}
+	u.Contact, u.Gone = false, c.s.Now
 }
+
+// contactGrace is how long the UPS may be gone before that is told: CyberPower's
+// leave the USB bus for seconds whenever mains comes or goes.
+const contactGrace = 15 * time.Second
+
+// answers is the UPS that answers.
+func (c *core) answers() {
+	u := &c.s.Seen.UPS
+	if u.Missed {
+		c.tell("contact_back", "info", "", "The UPS answers again.")
+	}
+	u.Contact, u.Missed, u.Gone = true, false, 0
+}
+
+// missed tells of a UPS that is gone for longer than its grace.
+func (c *core) missed() {
+	u := &c.s.Seen.UPS
+	if !u.silent() || c.s.Now < u.Gone+contactGrace {
+		return
+	}
+	u.Missed = true
+	if u.Power == OnBattery {
+		c.tell("contact_lost", "critical", "", "The UPS no longer answers, on battery: going on with what it said last.")
+		return
+	}
+	c.tell("contact_lost", "warning", "", "The UPS no longer answers. Nothing is stopped for that; a loss of mains would not be noticed.")
+}
+
+// silent is whether a UPS that once answered is gone and that is still to be told.
+func (u UPS) silent() bool { return !u.Contact && !u.Missed && u.Gone > 0 }
 
 func (c *core) node(w NodeSeen) {
 	was := c.s.Seen.Nodes[w.Node]
-	now := Node{Connected: w.Connected, Since: was.Since, BootID: was.BootID, Parked: was.Parked && w.Connected, Drawn: was.Drawn}
+	now := Node{Connected: w.Connected, Since: was.Since, BootID: was.BootID, Parked: was.Parked && w.Connected, Drawn: was.Drawn, Hot: was.Hot && w.Connected}
 	if w.Connected {
 		now.BootID, now.Parked = w.BootID, w.Parked
 	}
 	if was.Connected != w.Connected || was.BootID != now.BootID || was.Since == 0 {
 		now.Since = c.s.Now
 	}
-	c.s.Seen.Nodes[w.Node] = now
+	c.see(w.Node, now)
+	if o := c.s.Outage; o != nil && w.Connected {
+		o.Away = slices.DeleteFunc(o.Away, func(n string) bool { return n == w.Node })
+	}
 	if o := c.s.Outage; o != nil && o.Suspect != nil && w.Connected && was.BootID != "" && was.BootID != w.BootID && o.Runs[w.Node].State == Up && !c.nodeRules(w.Node).UPSHost {
 		c.proven(*o.Suspect, true)
 		o.Suspect = nil
@@ -194,7 +241,13 @@ func (c *core) drawn(w Drawn) {
 	}
 	n := c.s.Seen.Nodes[w.Node]
 	n.Drawn = &w
-	c.s.Seen.Nodes[w.Node] = n
+	c.see(w.Node, n)
+}
+
+// see notes what is seen of a node.
+func (c *core) see(name string, n Node) {
+	c.s.Seen.Nodes = cloneMap(c.s.Seen.Nodes)
+	c.s.Seen.Nodes[name] = n
 }
 
 func (c *core) operator(w Operator) {

@@ -71,15 +71,15 @@ func (c *core) progress() bool {
 	return false
 }
 
-// ask emits the effects that the step still lacks.
+// ask emits the effects that the step still lacks. What another step asked for may
+// still run beside it, such as the park of a node that started again.
 func (c *core) ask() {
 	o := c.s.Outage
-	if len(o.Pending) > 0 && !slices.Contains([]StepName{StepNodes, StepIdle, StepReturn}, o.Step) {
-		return
-	}
 	switch o.Step {
 	case StepSnapshot:
-		c.emit(Effect{Kind: DoSnapshot, Reason: "to know the Swarm as it is before anything is changed"})
+		if !c.running(DoSnapshot) {
+			c.emit(Effect{Kind: DoSnapshot, Reason: "to know the Swarm as it is before anything is changed"})
+		}
 	case StepPause:
 		c.change(c.inStage("active"), "pause", "so that nothing moves to a node that stops too")
 	case StepDrain:
@@ -91,16 +91,21 @@ func (c *core) ask() {
 	case StepNodes:
 		c.stopNodes()
 	case StepCut:
-		if !o.OK {
+		if !o.OK && !c.running(DoCut) {
 			c.emit(Effect{Kind: DoCut, Delay: c.cutDelay(), Reason: c.cutReason()})
 		}
 	case StepHost:
-		if h, ok := c.host(); ok && o.Runs[h.Name].State != Parked {
+		if h, ok := c.host(); ok && o.Runs[h.Name].State != Parked && !c.pending(h.Name) {
 			c.park(h, "it holds the UPS's cable, so it goes last")
 		}
 	default:
 		c.askRestoring()
 	}
+}
+
+// running is whether an effect of the kind was asked for and has not ended.
+func (c *core) running(kind EffectKind) bool {
+	return slices.ContainsFunc(c.s.Outage.Pending, func(p Pending) bool { return p.Kind == kind })
 }
 
 // inStage lists the Swarm's nodes that the stage is about and that have one of
@@ -122,6 +127,9 @@ func (c *core) inStage(availabilities ...string) []SwarmNode {
 // change notes how the nodes were, then changes them.
 func (c *core) change(nodes []SwarmNode, to, why string) {
 	o := c.s.Outage
+	if c.running(DoChange) {
+		return
+	}
 	if len(nodes) == 0 || !c.s.Seen.Swarm.Quorum {
 		o.OK = true // nothing to tell, or nobody who could be told
 		return
@@ -129,7 +137,7 @@ func (c *core) change(nodes []SwarmNode, to, why string) {
 	var changes []Change
 	for _, n := range nodes {
 		if !slices.ContainsFunc(o.Before, func(b Before) bool { return b.ID == n.ID }) {
-			o.Before = append(o.Before, Before{ID: n.ID, Name: n.Name, Availability: n.Availability})
+			o.Before = append(o.Before, Before{ID: n.ID, Name: n.Name, Availability: n.Availability, Down: !n.Ready})
 		}
 		changes = append(changes, Change{ID: n.ID, Name: n.Name, Availability: to, Outage: o.ID})
 	}
@@ -144,6 +152,7 @@ func (c *core) changed() {
 		return
 	}
 	nodes := c.inStage("active", "pause")
+	c.s.Seen.Swarm.Nodes = slices.Clone(c.s.Seen.Swarm.Nodes)
 	for i, n := range c.s.Seen.Swarm.Nodes {
 		if slices.Contains(nodes, n) {
 			c.s.Seen.Swarm.Nodes[i].Availability = to
@@ -163,13 +172,16 @@ func (c *core) await() {
 		o.OK = true
 		return
 	}
+	if c.running(DoAwait) {
+		return
+	}
 	c.emit(Effect{Kind: DoAwait, Nodes: ids, Reason: "a node is stopped only after its services"})
 }
 
 func (c *core) stopNodes() {
 	o := c.s.Outage
 	for _, n := range c.r.Nodes {
-		if n.UPSHost || c.pending(n.Name) {
+		if n.UPSHost || c.pending(n.Name) || c.away(n.Name) {
 			continue
 		}
 		run, seen := o.Runs[n.Name], c.s.Seen.Nodes[n.Name]
@@ -197,7 +209,7 @@ func (c *core) park(n NodeRules, why string) {
 	switch {
 	case o.CutAt > c.s.Now:
 		longest = o.CutAt - c.s.Now + AfterCut
-	case c.r.UPS.Cut && o.CutAt == 0:
+	case c.cuts() && o.CutAt == 0:
 		longest = min(longest, c.nodesBudget()+b.Swarm+c.cutDelay()+b.Park+AfterCut)
 	}
 	c.emit(Effect{Kind: DoPark, Node: n.Name, Delay: longest, Reason: why})
@@ -207,41 +219,72 @@ func (c *core) park(n NodeRules, why string) {
 // takes it that they will not (invariant 6).
 const AfterCut = 120 * time.Second
 
-// cutDelay leaves the UPS host its time to park, in whole steps of the device.
-func (c *core) cutDelay() time.Duration {
+// shortDelay is the least delay of a cut that leaves the UPS host its time to park.
+func (c *core) shortDelay() time.Duration {
 	d := 15 * time.Second
-	if _, ok := c.host(); ok {
-		d = c.r.Budgets.Park + 15*time.Second
+	if h, ok := c.host(); ok && c.s.Outage.Runs[h.Name].State != Parked {
+		d += c.r.Budgets.Park
 	}
-	steps := func(d time.Duration) time.Duration {
-		if step := c.r.UPS.DelayStep; step > 0 {
-			d = (d + step - 1) / step * step
-		}
-		return d
+	return c.steps(d)
+}
+
+// steps rounds a delay up to the device's step.
+func (c *core) steps(d time.Duration) time.Duration {
+	if step := c.r.UPS.DelayStep; step > 0 {
+		d = (d + step - 1) / step * step
 	}
-	if c.s.Seen.UPS.Power == OnMains && c.starting() {
+	return d
+}
+
+// cutDelay is the delay of a cut that is armed now.
+func (c *core) cutDelay() time.Duration {
+	d := c.shortDelay()
+	if c.starting() {
 		d = max(d, c.bootTime()+c.r.Budgets.Park)
 	}
 	later := c.learning()
-	for _, run := range c.s.Outage.Runs {
-		if alarm := run.Alarm - c.s.Now; run.State == Halted && alarm > 0 {
-			later = min(later, alarm-c.r.UPS.DelayStep) // it would start just before
+	for _, n := range c.r.Nodes {
+		if before, _, ok := c.startsIn(n.Name); ok && before > 0 {
+			later = min(later, before-c.r.UPS.DelayStep) // rounded up, it is still before
 		}
 	}
-	d = steps(max(d, later))
-	for _, run := range c.s.Outage.Runs {
-		alarm := run.Alarm - c.s.Now
-		if up := alarm + c.bootTime() + c.r.Budgets.Park; run.State == Halted && alarm > 0 && d >= alarm && d < up {
-			d = steps(up)
+	d = c.steps(max(d, later))
+	for range c.r.Nodes { // each node may push it into another's start
+		for _, n := range c.r.Nodes {
+			if before, after, ok := c.startsIn(n.Name); ok && !n.UPSHost && d > before {
+				d = max(d, c.steps(after))
+			}
 		}
 	}
 	return d
 }
 
+// hostStarts is whether the timer of the UPS host's park starts it too soon for a cut:
+// the controller goes with it, and knows nothing of that cut afterwards.
+func (c *core) hostStarts() bool {
+	h, ok := c.host()
+	before, _, starts := c.startsIn(h.Name)
+	return ok && starts && c.shortDelay() > before
+}
+
+// startsIn is in what time at the latest and at the soonest a cut has to come, so that
+// it does not take a node while its own clock, or the timer of its park, starts it:
+// before that (the device counts in steps, too), or after it is up and parked again.
+func (c *core) startsIn(name string) (before, after time.Duration, starts bool) {
+	run, seen, boot := c.s.Outage.Runs[name], c.s.Seen.Nodes[name], c.bootTime()
+	in := run.Alarm - c.s.Now
+	there := seen.Connected && seen.BootID != run.BootID
+	starts = (run.State == Halted || run.State == Parked) && run.Alarm > 0 && in+boot > 0 && !there
+	return in - c.r.UPS.DelayStep - Settle, in + boot + c.r.Budgets.Park, starts
+}
+
 // starting is whether nodes may be starting, since nothing is heard of them and
-// the outlets went off before.
+// the outlets went off before; on battery a node that was seen to go off is not.
 func (c *core) starting() bool {
-	return c.s.Outage.Cut && slices.ContainsFunc(c.r.Nodes, func(n NodeRules) bool { return !c.s.Seen.Nodes[n.Name].Connected })
+	o, u := c.s.Outage, c.s.Seen.UPS
+	return o.Cut && slices.ContainsFunc(c.r.Nodes, func(n NodeRules) bool {
+		return !c.s.Seen.Nodes[n.Name].Connected && !c.away(n.Name) && (u.Power == OnMains || o.Runs[n.Name].State != Halted)
+	})
 }
 
 func (c *core) cutReason() string {
@@ -250,6 +293,9 @@ func (c *core) cutReason() string {
 	}
 	if c.s.Seen.UPS.Power == OnMains {
 		return "mains is back: what was armed for later comes now"
+	}
+	if c.s.Phase == Dark && c.s.Outage.CutAt > c.s.Now {
+		return "it has shown how far this battery goes"
 	}
 	if c.learning() > 0 {
 		return "late, to see with all nodes down how far this battery goes; sooner if mains is back"
@@ -283,13 +329,21 @@ func (c *core) complete() bool {
 		return !slices.ContainsFunc(c.r.Nodes, func(n NodeRules) bool {
 			run, seen := o.Runs[n.Name], c.s.Seen.Nodes[n.Name]
 			again := run.State == Halted && seen.Connected && seen.BootID != run.BootID
-			return !n.UPSHost && (!down(run.State) || again)
+			return !n.UPSHost && !c.away(n.Name) && (!down(run.State) || again)
 		})
 	case StepHost:
 		h, ok := c.host()
 		return !ok || down(o.Runs[h.Name].State)
 	}
 	return o.OK
+}
+
+// fed is whether the outlets feed anything, as far as is known. Where no node was
+// there that could be stopped they may be off since an earlier cut, and another one
+// would only take nodes that mains has just started.
+func (c *core) fed() bool {
+	_, host := c.host()
+	return host || slices.ContainsFunc(c.r.Nodes, func(n NodeRules) bool { return c.s.Outage.Runs[n.Name].State != Missed && !c.away(n.Name) })
 }
 
 func down(s RunState) bool { return s == Halted || s == Parked || s == Missed }
@@ -299,10 +353,12 @@ func (c *core) overdue() {
 	o := c.s.Outage
 	c.cancelPending()
 	missed := func(name string) {
+		told := time.Duration(0) // to halt, which it may still do
 		if o.Runs[name].State == Halting {
-			c.measure(name, DoHalt, c.s.Now-o.Runs[name].At) // that long at least
+			told = o.Runs[name].At
+			c.measure(name, DoHalt, c.s.Now-told) // that long at least
 		}
-		o.Runs[name] = Run{State: Missed, BootID: c.s.Seen.Nodes[name].BootID}
+		o.Runs[name] = Run{State: Missed, BootID: c.s.Seen.Nodes[name].BootID, At: told}
 		o.Unclean = append(o.Unclean, name)
 		c.tell("step_failed", "critical", name, name+" did not stop in its time"+because(o.Why)+"; going on without it.")
 	}
@@ -312,7 +368,7 @@ func (c *core) overdue() {
 			mine := o.Step == StepHost && n.UPSHost || o.Step == StepNodes && !n.UPSHost ||
 				o.Step == StepIdle && slices.Contains(o.Shed, n.Name)
 			s := o.Runs[n.Name].State
-			if mine && !down(s) && s != Idle {
+			if mine && !down(s) && s != Idle && !c.away(n.Name) {
 				missed(n.Name)
 			}
 		}
@@ -335,7 +391,7 @@ func (c *core) settle() {
 	o := c.s.Outage
 	for _, n := range c.r.Nodes {
 		run, seen := o.Runs[n.Name], c.s.Seen.Nodes[n.Name]
-		if (run.State == Halting || run.State == Asked) && !seen.Connected && c.s.Now-seen.Since >= Settle {
+		if run.leaving() && !seen.Connected && c.s.Now-seen.Since >= Settle {
 			if run.State == Halting {
 				c.measure(n.Name, DoHalt, c.s.Now-run.At)
 			}
@@ -376,7 +432,7 @@ func (c *core) next() {
 		o.Doing, o.Step = Nothing, ""
 		c.loadChanged()
 	case StepNodes:
-		if c.r.UPS.Cut {
+		if c.cuts() && c.fed() {
 			c.enter(StepCut)
 			return
 		}
@@ -421,7 +477,7 @@ func (c *core) result(w Result) {
 		o.Runs[p.Node] = c.halts(p)
 	case DoPark:
 		c.measure(p.Node, DoPark, c.s.Now-p.At)
-		o.Runs[p.Node] = Run{State: Parked, BootID: seen.BootID}
+		o.Runs[p.Node] = Run{State: Parked, BootID: seen.BootID, Alarm: p.At + p.Delay}
 		c.tell("node_stopped", "info", p.Node, p.Node+" is parked: as safe as off, and able to start again.")
 	case DoReboot:
 		o.Runs[p.Node] = Run{State: Booting, BootID: seen.BootID, At: c.s.Now}
@@ -434,7 +490,7 @@ func (c *core) result(w Result) {
 		c.changed()
 	case DoCut:
 		c.measure(Rack, DoCut, c.s.Now-p.At)
-		o.OK, o.Cut, o.CutAt = true, true, c.s.Now+w.Delay
+		o.OK, o.Cut, o.CutAt, o.Halts = true, true, c.s.Now+w.Delay, false
 		c.tell("cut_armed", "critical", "", fmt.Sprintf("The UPS switches its outlets off in %s, and on again with mains.", Short(w.Delay)))
 	default:
 		o.OK = true

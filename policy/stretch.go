@@ -118,7 +118,7 @@ func (c *core) wakeStretch(w *waker) {
 	}
 	st, scale := c.stretch(), outages(c.s.Lengths)
 	from := max(0, c.r.RideThrough-c.s.spell())
-	for in := from; in < stretchAhead && in < st.left; in += stretchOften {
+	for in := from; in < min(stretchAhead, st.left); in += stretchOften {
 		if st.due(scale, c.s.spell(), in) {
 			w.offer(c.s.Now + in)
 			return

@@ -41,6 +41,24 @@ type world struct {
 	fail     map[string]int           // effects that fail, so many times
 	outages  int
 	broken   []string
+	lies     lies
+	unit     unit
+	stutters bool // each result comes twice
+}
+
+// lies are what the UPS tells that is not so; nil is the truth.
+type lies struct {
+	runtime *time.Duration
+	load    *float64
+	low     bool // the low-battery flag, all the time
+	unknown bool // it cannot tell whether mains is there: a test runs
+}
+
+// A unit is how a UPS behaves. The zero value does all as it should.
+type unit struct {
+	reenumerates time.Duration // off the bus for so long whenever mains comes or goes
+	minutes      bool          // its countdown knows whole minutes only, and rounds down
+	onAnyway     time.Duration // outlets on so long after a cut, though mains is away; 0 is not at all
 }
 
 // A fataler is a test that can end.
@@ -49,8 +67,17 @@ type fataler interface{ Fatalf(string, ...any) }
 type machine struct {
 	on, parked bool
 	idle       bool // nothing runs on it
+	dead       bool // it never starts again
+	cutOff     bool // its link is down
 	boot       int
 	dirty      int
+	off        time.Duration // from the order to halt until it is off
+	closes     time.Duration // so long before that its connection ends
+	boots      time.Duration
+}
+
+func newMachine() *machine {
+	return &machine{on: true, boot: 1, off: 15 * time.Second, boots: 40 * time.Second}
 }
 
 type queued struct {
@@ -65,7 +92,7 @@ func newWorld(t fataler, r Rules) *world {
 		drained: map[string]time.Duration{}, slow: map[string]time.Duration{}, fail: map[string]int{}}
 	w.state.Armed = true
 	for i, n := range r.Nodes {
-		w.nodes[n.Name] = &machine{on: true, boot: 1}
+		w.nodes[n.Name] = newMachine()
 		w.swarm = append(w.swarm, SwarmNode{ID: "id" + n.Name[4:], Name: n.Name, Manager: i < 3, Leader: i == 0, Availability: "active", Ready: true})
 	}
 	w.before = slices.Clone(w.swarm)
@@ -155,6 +182,16 @@ func (w *world) read() {
 		}
 		r.Charge, r.Load = &whole, new(4.0)
 		r.Runtime = new(time.Duration(w.charge / 100 * float64(w.lasts)).Truncate(time.Second))
+		if w.lies.runtime != nil {
+			r.Runtime = w.lies.runtime
+		}
+		if w.lies.load != nil {
+			r.Load = w.lies.load
+		}
+	}
+	r.Low = w.lies.low
+	if w.lies.unknown {
+		r.Power = Unknown
 	}
 	w.send(r)
 }
@@ -172,7 +209,19 @@ func (w *world) setMains(on bool) {
 	if on && !w.outlets {
 		w.after(10*time.Second, w.powerUp)
 	}
+	if d := w.unit.reenumerates; d > 0 && w.contact {
+		w.setContact(false)
+		w.after(d, func() { w.setContact(true) })
+	}
 	if w.up && w.contact {
+		w.read()
+	}
+}
+
+func (w *world) setContact(on bool) {
+	if w.contact = on; !on {
+		w.send(Contact{Lost: true})
+	} else if w.up {
 		w.read()
 	}
 }
@@ -194,29 +243,32 @@ func (w *world) cutPower(why string) {
 	if _, fed := (&core{r: w.rules}).host(); fed {
 		w.up = false
 	}
-	if w.mains {
+	switch {
+	case w.mains:
 		w.after(10*time.Second, w.powerUp)
+	case w.unit.onAnyway > 0 && w.charge > 0:
+		w.after(w.unit.onAnyway, w.powerUp)
 	}
 }
 
 func (w *world) powerUp() {
-	if w.outlets || !w.mains {
+	if w.outlets || !w.mains && (w.unit.onAnyway == 0 || w.charge <= 0) {
 		return
 	}
 	w.outlets = true
 	w.logf("OUTLETS ON")
 	for _, n := range w.rules.Nodes {
-		w.start(n.Name, 40*time.Second)
+		w.start(n.Name)
 	}
 }
 
 // start boots a machine; the controller's host brings the controller.
-func (w *world) start(name string, took time.Duration) {
+func (w *world) start(name string) {
 	m := w.nodes[name]
 	m.boot++
 	boot := m.boot
-	w.after(took, func() {
-		if !w.outlets || m.boot != boot {
+	w.after(m.boots, func() {
+		if !w.outlets || m.boot != boot || m.dead {
 			return
 		}
 		m.on, m.parked, m.idle = true, false, false
@@ -224,10 +276,17 @@ func (w *world) start(name string, took time.Duration) {
 		if name == host.Name && !w.up {
 			w.restart(true)
 		}
-		if w.up {
-			w.send(NodeSeen{Node: name, Connected: true, BootID: w.bootID(name)})
-		}
+		w.seen(name)
 	})
+}
+
+// seen tells of a node as it is, if anybody can be told.
+func (w *world) seen(name string) {
+	if m := w.nodes[name]; m.on && !m.cutOff {
+		w.send(NodeSeen{Node: name, Connected: true, BootID: w.bootID(name), Parked: m.parked})
+	} else {
+		w.send(NodeSeen{Node: name})
+	}
 }
 
 func (w *world) bootID(name string) string { return fmt.Sprintf("%s-%d", name, w.nodes[name].boot) }
@@ -248,27 +307,34 @@ func (w *world) restart(reboot bool) {
 
 func (w *world) sendNodes() {
 	for _, n := range w.rules.Nodes {
-		m := w.nodes[n.Name]
-		if m.on {
-			w.send(NodeSeen{Node: n.Name, Connected: true, BootID: w.bootID(n.Name), Parked: m.parked})
+		if m := w.nodes[n.Name]; m.on && !m.cutOff {
+			w.seen(n.Name)
 		}
 	}
 }
 
 func (w *world) sendSwarm() {
-	s := Swarm{Known: true}
-	managers := 0
-	for i := range w.swarm {
-		m := w.nodes[w.swarm[i].Name]
-		w.swarm[i].Ready = m.on && !m.parked
-		if w.swarm[i].Manager && w.swarm[i].Ready {
-			managers++
-		}
-	}
-	if s.Quorum = managers >= 2; s.Quorum {
+	s := Swarm{Known: true, Quorum: w.quorum()}
+	if s.Quorum {
 		s.Nodes = slices.Clone(w.swarm)
 	}
 	w.send(SwarmSeen{s})
+}
+
+// quorum is whether most of the managers are there; it sees which nodes are.
+func (w *world) quorum() bool {
+	managers, ready := 0, 0
+	for i := range w.swarm {
+		m := w.nodes[w.swarm[i].Name]
+		w.swarm[i].Ready = m.on && !m.parked
+		if w.swarm[i].Manager {
+			managers++
+			if w.swarm[i].Ready {
+				ready++
+			}
+		}
+	}
+	return ready > managers/2
 }
 
 func (w *world) send(what What) {
@@ -285,138 +351,6 @@ func (w *world) send(what What) {
 		w.check(e)
 		w.do(e)
 	}
-}
-
-func (w *world) do(e Effect) {
-	switch e.Kind {
-	case Tell:
-		w.logf("tell %s: %s", e.Story, e.Reason)
-		return
-	case Cancel:
-		return
-	}
-	w.logf("%s%s%s", e.Kind, detail(e), map[bool]string{true: " (" + e.Reason + ")"}[e.Reason != ""])
-	outage, boot := e.Outage, w.boot
-	key := string(e.Kind)
-	if w.fail[key+" "+e.Node] > 0 || w.fail[key] > 0 {
-		w.fail[key]--
-		w.fail[key+" "+e.Node]--
-		w.after(time.Second, func() { w.answer(boot, outage, Result{ID: e.ID, Outcome: Failed, Text: "the test says no"}) })
-		return
-	}
-	took := time.Second
-	if d, ok := w.slow[key]; ok {
-		took = d
-	}
-	if d, ok := w.slow[key+" "+e.Node]; ok {
-		took = d
-	}
-	w.after(took, func() {
-		if !w.up || boot != w.boot {
-			return
-		}
-		if e.Kind == DoAwait && !w.allDrained(e.Nodes) {
-			w.answer(boot, outage, Result{ID: e.ID, Outcome: Failed, Text: "tasks still run"})
-			return
-		}
-		w.carryOut(e)
-		w.answer(boot, outage, Result{ID: e.ID, Outcome: Done, Delay: e.Delay})
-	})
-}
-
-func (w *world) answer(boot int, _ string, r Result) {
-	if w.up && boot == w.boot {
-		w.send(r)
-	}
-}
-
-func detail(e Effect) string {
-	s := ""
-	if e.Node != "" {
-		s += " " + e.Node
-	}
-	for _, c := range e.Changes {
-		s += fmt.Sprintf(" %s=%s", c.Name, c.Availability)
-	}
-	if e.Delay > 0 {
-		s += " " + Short(e.Delay)
-	}
-	return s
-}
-
-func (w *world) carryOut(e Effect) {
-	switch e.Kind {
-	case DoSnapshot:
-		w.sendSwarm()
-	case DoChange:
-		for _, c := range e.Changes {
-			for i := range w.swarm {
-				if w.swarm[i].ID == c.ID {
-					w.swarm[i].Availability = c.Availability
-					delete(w.drained, c.Name)
-					w.nodes[c.Name].idle = false
-					if c.Availability == "drain" {
-						w.drained[c.Name] = w.now + w.slow["await"]
-					}
-				}
-			}
-		}
-	case DoClear:
-		w.nodes[e.Node].idle = true
-	case DoWake:
-		w.start(e.Node, 40*time.Second)
-	case DoHalt:
-		m := w.nodes[e.Node]
-		w.after(15*time.Second, func() {
-			if !m.on {
-				return
-			}
-			m.on = false
-			w.send(NodeSeen{Node: e.Node})
-			if boot := m.boot; e.Delay > 0 {
-				w.after(e.Delay, func() {
-					if !m.on && m.boot == boot && w.outlets {
-						w.start(e.Node, 40*time.Second)
-					}
-				})
-			}
-		})
-	case DoPark:
-		m := w.nodes[e.Node]
-		m.parked = true
-		boot := m.boot
-		w.after(e.Delay, func() {
-			if m.on && m.parked && m.boot == boot {
-				w.reboot(e.Node)
-			}
-		})
-		w.send(NodeSeen{Node: e.Node, Connected: true, BootID: w.bootID(e.Node), Parked: true})
-	case DoReboot:
-		w.reboot(e.Node)
-	case DoCut:
-		w.armCut(e.Delay)
-	}
-}
-
-func (w *world) armCut(delay time.Duration) {
-	w.cutAt = w.now + delay
-	at := w.cutAt
-	w.after(delay, func() {
-		if w.cutAt == at && !(w.mains && w.noCut) {
-			w.cutPower("the cut")
-		}
-	})
-}
-
-func (w *world) reboot(name string) {
-	m := w.nodes[name]
-	m.on, m.parked = false, false
-	host, _ := (&core{r: w.rules}).host()
-	w.send(NodeSeen{Node: name})
-	if name == host.Name {
-		w.up = false
-	}
-	w.start(name, 40*time.Second)
 }
 
 // run goes on until at, by the queue and by Wake.

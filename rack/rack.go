@@ -30,7 +30,11 @@ type Snapshot struct {
 	Fans   []drivers.Fan   `json:"fans,omitempty"`  // of the rack
 	Rails  []drivers.Rail  `json:"rails,omitempty"` // of the rack
 	Meters []drivers.Meter `json:"meters,omitempty"`
-	Swarm  Swarm           `json:"swarm"`
+	// Witnesses look at mains beside the UPS.
+	Witnesses []drivers.Witness `json:"witnesses,omitempty"`
+	// Outputs are relays and pins that the controller's machine drives.
+	Outputs []drivers.Output `json:"outputs,omitempty"`
+	Swarm   Swarm            `json:"swarm"`
 
 	Plan   Plan      `json:"plan"`
 	Health []Problem `json:"health"`
@@ -85,6 +89,9 @@ type Node struct {
 	Fact  drivers.Node   `json:"fact"`
 	Fans  []drivers.Fan  `json:"fans,omitempty"`
 	Rails []drivers.Rail `json:"rails,omitempty"`
+	// Meters that hang on this node's buses.
+	Meters  []drivers.Meter  `json:"meters,omitempty"`
+	Outputs []drivers.Output `json:"outputs,omitempty"`
 }
 
 // A Swarm is the cluster's state as a manager told it last.
@@ -110,6 +117,10 @@ type Plan struct {
 	// where it comes from.
 	TimeToEmpty *time.Duration `json:"time_to_empty_ns,omitempty"`
 	Method      string         `json:"method,omitempty"`
+	// Load is what the outlets feed now; 0 is no plan. LoadMethod says how that
+	// is known: by a meter, the nodes' own figures, the UPS or the table.
+	Load       drivers.Watt `json:"load_watts,omitempty"`
+	LoadMethod string       `json:"load_method,omitempty"`
 	// Margin is what is left of the battery's time after the last step.
 	Margin *time.Duration `json:"margin_ns,omitempty"`
 	Steps  []Step         `json:"steps"`
@@ -149,28 +160,34 @@ type Event struct {
 
 // The kinds of events.
 const (
-	OnBattery   = "on_battery"
-	OnMains     = "mains_back"
-	Stage       = "stage"
-	Stopping    = "stopping"
-	Committed   = "committed"
-	CutArmed    = "cut_armed"
-	Dark        = "dark"
-	Recovering  = "recovering"
-	Restored    = "restored"
-	Incomplete  = "restore_incomplete"
-	Undone      = "undone"
-	ContactLost = "contact_lost"
-	ContactBack = "contact_back"
-	NodeStopped = "node_stopped"
-	NodeBack    = "node_back"
-	StepFailed  = "step_failed"
-	ModeChanged = "mode_changed"
-	Health      = "health"
+	OnBattery    = "on_battery"
+	OnMains      = "mains_back"
+	Stage        = "stage"
+	Stopping     = "stopping"
+	Committed    = "committed"
+	CutArmed     = "cut_armed"
+	Dark         = "dark"
+	Recovering   = "recovering"
+	Restored     = "restored"
+	Incomplete   = "restore_incomplete"
+	Undone       = "undone"
+	ContactLost  = "contact_lost"
+	ContactBack  = "contact_back"
+	NodeStopped  = "node_stopped"
+	NodeBack     = "node_back"
+	StepFailed   = "step_failed"
+	ModeChanged  = "mode_changed"
+	Health       = "health"
+	FanStalled   = "fan_stalled"
+	RailLow      = "rail_low"
+	UnderVoltage = "under_voltage" // of a node, by its firmware
+	NodeHot      = "node_hot"
+	Disputed     = "mains_disputed" // a witness and the UPS disagree
+	PartBack     = "part_back"      // one of the last five is over
 )
 
 // Kinds lists the kinds of events.
 func Kinds() []string {
 	return []string{OnBattery, OnMains, Stage, Stopping, Committed, CutArmed, Dark, Recovering, Restored,
-		Incomplete, Undone, ContactLost, ContactBack, NodeStopped, NodeBack, StepFailed, ModeChanged, Health}
+		Incomplete, Undone, ContactLost, ContactBack, NodeStopped, NodeBack, StepFailed, ModeChanged, Health, FanStalled, RailLow, UnderVoltage, NodeHot, Disputed, PartBack}
 }

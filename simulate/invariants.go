@@ -38,11 +38,13 @@ func (l *lastwatt) check(e policy.Effect) {
 }
 
 // moved is invariant 4: a node is stopped only after its services, or after the
-// time for that.
+// time for that. Where the Swarm has no quorum nobody can be told to move them, and
+// the node's own agent stops them first.
 func (l *lastwatt) moved(e policy.Effect) {
 	o := l.state.Outage
 	for _, n := range l.w.nodes {
-		told := len(o.Before) > 0 && n.state == up && n.linked && !n.hangsDrain
+		told := slices.ContainsFunc(o.Before, func(b policy.Before) bool { return b.Name == n.name }) || len(o.Before) > 0 && l.quorum()
+		told = told && n.state == up && n.linked && !n.hangsDrain
 		if n.name == e.Node && told && !n.drained() && l.w.now < o.DoingBegan+l.rules.Budgets.Drain {
 			l.w.breaks("invariant 4: %s %s before its services had moved", e.Kind, e.Node)
 		}
@@ -50,9 +52,10 @@ func (l *lastwatt) moved(e policy.Effect) {
 }
 
 // vote is invariant 5: what was shed leaves the Swarm its quorum, as long as there
-// is something to tell it.
+// is something to tell it. Nodes that were halted for good by an earlier stop of the
+// same outage are not shed.
 func (l *lastwatt) vote() {
-	if l.state.Phase != policy.Shedding && l.state.Phase != policy.Stopping || l.state.Outage.Cut {
+	if o := l.state.Outage; l.state.Phase != policy.Shedding && l.state.Phase != policy.Stopping || o.Cut || o.Halts {
 		return
 	}
 	managers, off := 0, 0

@@ -158,7 +158,7 @@ func (l *lastwatt) orphan(n *node) {
 	}
 	boot := n.boot
 	l.w.after(lease.ParkAfter, func() {
-		if n.boot == boot && !(l.up && n.linked) {
+		if n.boot == boot && !(l.up && n.linked) && !n.dead {
 			n.park(lease.ParkLongest, func() {})
 		}
 	})

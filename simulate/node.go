@@ -29,6 +29,7 @@ type node struct {
 	availability string
 	boot         int  // how often it has started
 	linked       bool // its agent can be reached
+	dead         bool // it has none: nobody keeps its lease
 	drainedAt    time.Duration
 	idle         bool // its containers were stopped
 	hangsDrain   bool

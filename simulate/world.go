@@ -3,7 +3,6 @@
 package simulate
 
 import (
-	"container/heap"
 	"fmt"
 	"math"
 	"slices"
@@ -25,7 +24,7 @@ type world struct {
 	outlets bool
 	cut     int // the cuts that were armed; the newest counts
 	nodes   []*node
-	events  queue
+	events  []event
 	player  player
 	spells  []*spell // of the outages so far, the newest last
 	stuck   time.Duration
@@ -94,31 +93,19 @@ func newWorld(s config.Scenario) *world {
 // An event is something that will happen.
 type event struct {
 	at  time.Duration
-	seq int
 	run func()
 }
 
-type queue struct {
-	all []event
-	seq int
-}
-
-// Len, Less, Swap, Push and Pop are [heap.Interface].
-func (q *queue) Len() int { return len(q.all) }
-func (q *queue) Less(i, j int) bool {
-	return q.all[i].at < q.all[j].at || q.all[i].at == q.all[j].at && q.all[i].seq < q.all[j].seq
-}
-func (q *queue) Swap(i, j int) { q.all[i], q.all[j] = q.all[j], q.all[i] }
-func (q *queue) Push(x any)    { q.all = append(q.all, x.(event)) }
-func (q *queue) Pop() any {
-	last := q.all[len(q.all)-1]
-	q.all = q.all[:len(q.all)-1]
-	return last
-}
-
+// after lets something happen in so long. There are few events at a time: they stand
+// in the order in which they come, the next one last, of those at one moment the
+// newest first.
 func (w *world) after(d time.Duration, run func()) {
-	w.events.seq++
-	heap.Push(&w.events, event{w.now + d, w.events.seq, run})
+	at := w.now + d
+	i := len(w.events)
+	for i > 0 && w.events[i-1].at <= at {
+		i--
+	}
+	w.events = slices.Insert(w.events, i, event{at, run})
 }
 
 // run goes from event to event until nothing is left to happen.
@@ -126,8 +113,9 @@ func (w *world) run(until time.Duration) {
 	for {
 		at, what := until, func() {}
 		next := false
-		if len(w.events.all) > 0 && w.events.all[0].at <= at {
-			at, next = w.events.all[0].at, true
+		last := len(w.events) - 1
+		if last >= 0 && w.events[last].at <= at {
+			at, next = w.events[last].at, true
 		}
 		if t, ok := w.player.wake(); ok && t < at {
 			at, what, next = max(t, w.now), w.player.tick, false
@@ -139,7 +127,9 @@ func (w *world) run(until time.Duration) {
 		w.now = at
 		switch {
 		case next:
-			heap.Pop(&w.events).(event).run()
+			run := w.events[last].run
+			w.events = w.events[:last]
+			run()
 		case at >= until:
 			return
 		default:
@@ -383,7 +373,10 @@ func (w *world) fault(f config.Fault) {
 			}
 		case f.What == "manager lost":
 			n.crash(on)
+		case f.What == "link cut" && n.truth.UPSHost:
+			// The controller runs on the same machine.
 		default: // agent killed, link cut
+			n.dead = on && f.What == "agent killed"
 			n.link(!on)
 		}
 	}

@@ -61,8 +61,11 @@ func (e *engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e.node["Spec"] = spec
 		text, _ := json.Marshal(spec)
 		e.updates = append(e.updates, string(text))
+	case path == "/swarm":
+		fmt.Fprint(w, `{"ID":"w1","Spec":{"EncryptionConfig":{"AutoLockManagers":true}}}`)
 	case path == "/services":
-		fmt.Fprint(w, `[{"ID":"s1","Spec":{"Name":"web","Mode":{"Replicated":{"Replicas":4}}},"ServiceStatus":{"RunningTasks":3,"DesiredTasks":4}},
+		fmt.Fprint(w, `[{"ID":"s1","Spec":{"Name":"web","Mode":{"Replicated":{"Replicas":4}},"TaskTemplate":{"ContainerSpec":{"Image":"nginx","StopGracePeriod":30000000000}}},
+			"Endpoint":{"Ports":[{"PublishedPort":80}]},"ServiceStatus":{"RunningTasks":3,"DesiredTasks":4}},
 			{"ID":"j1","Spec":{"Name":"backup","Mode":{"ReplicatedJob":{}}}}]`)
 	case path == "/tasks":
 		fmt.Fprint(w, `[{"ID":"t9","ServiceID":"j1","NodeID":"n1","Status":{"State":"running"}}`)

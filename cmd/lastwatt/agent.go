@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	"golang.org/x/sync/errgroup"
@@ -13,6 +14,7 @@ import (
 	"lastwatt/config"
 	"lastwatt/drivers"
 	"lastwatt/drivers/all"
+	"lastwatt/drivers/board"
 	"lastwatt/link"
 	"lastwatt/swarm"
 )
@@ -29,9 +31,26 @@ func agentCommand(ctx context.Context, e env, args []string) int {
 	}
 	log := slog.New(slog.NewTextHandler(e.err, nil))
 	clk := clock.Real()
-	board := agent.Board{Root: "/", Clock: clk}
-	c := agent.Config{Node: cfg.Node, BootID: clock.BootID(), Model: board.Model(), Clock: clk, Log: log, Sensors: []drivers.Driver{board},
+	own := board.New(board.Options{Clock: clk, Log: log})
+	c := agent.Config{Node: cfg.Node, BootID: clock.BootID(), Model: own.Model(), Clock: clk, Log: log, Outputs: map[string]drivers.Switcher{},
 		Machine: agent.System{HaltCommands: cfg.Commands.Halt, ParkCommands: cfg.Commands.Park, RebootCommands: cfg.Commands.Reboot, TimerCommands: cfg.Commands.Timer}.Or(agent.DefaultSystem())}
+	if rtc, err := board.FindRTC("/"); err == nil {
+		c.Alarm = rtc
+	}
+	if !slices.ContainsFunc(cfg.Sensors, func(s config.Sensor) bool { return s.Driver == "board" }) {
+		c.Sensors = append(c.Sensors, own) // it is read also where nothing is configured
+	}
+	kinds := all.Kinds() // once: a line that several devices hang on is shared
+	for _, s := range cfg.Sensors {
+		d, err := openSensor(s, kinds, clk, log)
+		if err != nil {
+			return fail(e, exitConfig, err)
+		}
+		c.Sensors = append(c.Sensors, d)
+		if out, ok := d.(drivers.Switcher); ok {
+			c.Outputs[s.Name] = out
+		}
+	}
 	if cfg.Docker != "none" {
 		if c.Engine, err = swarm.NewDocker(cfg.Docker, clk); err != nil {
 			return fail(e, exitConfig, err)

@@ -87,9 +87,14 @@ func runController(ctx context.Context, cfg config.Config, h hostOf) error {
 	for _, n := range cfg.Nodes {
 		cc.Models[n.Name] = n.Model
 	}
-	if cc.UPS, err = openDrivers(cfg, h); err != nil {
+	kinds := all.Kinds() // once: a line that several devices hang on is shared
+	if cc.UPS, err = openDrivers(cfg, kinds, h); err != nil {
 		return err
 	}
+	if cc.Sensors, err = openSensors(cfg, kinds, h); err != nil {
+		return err
+	}
+	wire(&cc, cfg)
 	server := &lateServer{}
 	cc.Agents = server
 	ctl := controller.New(cc)
@@ -179,10 +184,53 @@ func startMQTT(ctx context.Context, g *errgroup.Group, site string, m config.MQT
 	return client, nil
 }
 
-func openDrivers(cfg config.Config, h hostOf) ([]controller.UPS, error) {
+// wire tells the controller which meters and outputs belong to what.
+func wire(cc *controller.Config, cfg config.Config) {
+	cc.Wakers, cc.NodeMeters = map[string]controller.Waker{}, map[string]string{}
+	for _, u := range cfg.UPS {
+		if u.Name == cc.Rules.UPS.Name {
+			cc.Meter = u.Meter
+		}
+	}
+	for _, n := range cfg.Nodes {
+		if n.Waker != nil {
+			cc.Wakers[n.Name] = controller.Waker{Node: n.Waker.Node, Sensor: n.Waker.Sensor, Output: n.Waker.Output}
+		}
+		if n.Meter != "" {
+			cc.NodeMeters[n.Meter] = n.Name
+		}
+	}
+}
+
+func openSensors(cfg config.Config, kinds []drivers.Kind, h hostOf) ([]controller.Sensor, error) {
+	var list []controller.Sensor
+	for _, s := range cfg.Sensors {
+		d, err := openSensor(s, kinds, h.Clock, h.Log)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, controller.Sensor{Name: s.Name, Driver: d})
+	}
+	return list, nil
+}
+
+// openSensor makes the driver of a sensor; it opens nothing.
+func openSensor(s config.Sensor, kinds []drivers.Kind, clk clock.Clock, log *slog.Logger) (drivers.Driver, error) {
+	kind, err := drivers.Find(kinds, s.Driver)
+	if err != nil {
+		return nil, err
+	}
+	d, err := kind.New(s.Decode, drivers.Options{Name: s.Name, Log: log.With("device", s.Name), Now: clk.Now, After: clk.After})
+	if err != nil {
+		return nil, fmt.Errorf("sensor %q: %w", s.Name, err)
+	}
+	return d, nil
+}
+
+func openDrivers(cfg config.Config, kinds []drivers.Kind, h hostOf) ([]controller.UPS, error) {
 	var list []controller.UPS
 	for _, u := range cfg.UPS {
-		kind, err := drivers.Find(all.Kinds(), u.Driver)
+		kind, err := drivers.Find(kinds, u.Driver)
 		if err != nil {
 			return nil, err
 		}

@@ -116,6 +116,9 @@ func TestExitStatusesAndWhatIsSaid(t *testing.T) {
 		{"a device that is none", []string{"ups", "read", "zzzz:1"}, exitUsage, `device: want four hexadecimal digits, such as "0764" (got "zzzz")`},
 		{"a dump into nowhere", []string{"ups", "dump"}, exitUsage, "lastwatt ups dump FILE"},
 		{"a dump that is missing", []string{"ups", "read", "--from", filepath.Join(dir, "none")}, exitFailed, "read the dump: open "},
+		{"a NUT server that is none", []string{"ups", "read", "--nut", "127.0.0.1:1"}, exitAbsent, "NUT server 127.0.0.1:1: no such device: connect: connection refused"},
+		{"an address of no NUT server", []string{"ups", "read", "--nut", "main@nas"}, exitFailed, "want the host of the NUT server"},
+		{"orders to a NUT server", []string{"ups", "do", "beeper.mute", "--nut", "nas"}, exitUsage, "--nut goes with read alone"},
 		{"a speed that is none", []string{"demo", "--speed", "0"}, exitUsage, "want a speed of 1 to 600"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

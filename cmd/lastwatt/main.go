@@ -24,6 +24,9 @@ const (
 	exitAbsent  = 3 // there is nothing: no daemon, no device
 	exitConfig  = 4 // a configuration is wrong
 	exitRefused = 5 // the daemon refused, or the answer was not yes
+
+	exitWarning  = 6 // doctor: the worst that was found is a warning
+	exitCritical = 7 // doctor: something critical was found
 )
 
 // An env is what a command has of the world.
@@ -53,8 +56,10 @@ func commands() []command {
 		{"token", "[--node NAME] [--expires 1h]", "print the line that a node joins with", token},
 		{"join", "TOKEN [--node NAME]", "make this machine a node of the controller that made the token", join},
 		{"ups", "list|read|watch|dump|do|learn", "power devices on the USB bus", ups},
+		{"modbus", "scan|read|watch|switch|maps", "Modbus devices: meters, UPSes, relays", modbusCommand},
 		{"simulate", "FILE... [--json] [--seed 1] [--runs 1]", "bring a simulated rack through a scenario's outages, in no time", simulateCommand},
 		{"compare", "FILE... [--json] [--seed 1] [--runs 1]", "the same outages under the ways people do it today", compareCommand},
+		{"doctor", "[--json]", "what would make an outage go wrong on this machine", doctorCommand},
 		{"config", "check FILE", "say what is wrong in a configuration", configCommand},
 		{"controller", "[--config FILE]", "run the controller (a service)", controllerCommand},
 		{"agent", "[--config FILE]", "run a node's agent (a service)", agentCommand},
@@ -95,7 +100,7 @@ func usage(w io.Writer) {
 	for _, c := range commands() {
 		fmt.Fprintf(w, "  lastwatt %-42s %s\n", strings.TrimSpace(c.name+" "+c.args), c.about)
 	}
-	fmt.Fprint(w, "\n\"lastwatt COMMAND --help\" tells its flags. Exit status: 0 done, 1 failed, 2 wrong usage,\n3 nothing there, 4 wrong configuration, 5 refused.\n")
+	fmt.Fprint(w, "\n\"lastwatt COMMAND --help\" tells its flags. Exit status: 0 done, 1 failed, 2 wrong usage,\n3 nothing there, 4 wrong configuration, 5 refused; doctor: 6 warnings, 7 critical.\n")
 }
 
 // flags makes the flags of a command.

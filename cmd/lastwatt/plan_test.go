@@ -37,6 +37,9 @@ func TestAPlanIsToldFromAConfigurationAlone(t *testing.T) {
 		if last.What != "park" || last.Node != "node01" || p.Steps[0].Watts <= 0 || *p.Margin <= 0 {
 			t.Errorf("plan %s: ends with %s of %s, %.0f W at first, %s left", args, last.What, last.Node, p.Steps[0].Watts, p.Margin)
 		}
+		if strings.Contains(args, "--load") != (p.Load == 31) || p.LoadMethod == "" {
+			t.Errorf("plan %s: for a load of %s by %q", args, p.Load, p.LoadMethod)
+		}
 		plans[args] = p
 	}
 	for _, c := range []struct{ less, more string }{{"--charge 80", ""}, {"", "--load 31"}, {"--load 31 --health 60", "--load 31 --health 100"}} {
@@ -45,7 +48,7 @@ func TestAPlanIsToldFromAConfigurationAlone(t *testing.T) {
 		}
 	}
 	status, out, _ := run1(t, "plan", "--config", path)
-	if status != exitOK || !strings.Contains(out, "by the configured battery") || !strings.Contains(out, " 50 W  ") {
+	if status != exitOK || !strings.Contains(out, "by the configured battery at 50 W (table of models)") || !strings.Contains(out, " 50 W  ") {
 		t.Errorf("for people, status %d:\n%s", status, out)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"lastwatt/drivers"
 	"lastwatt/policy"
 	"lastwatt/rack"
 )
@@ -96,7 +97,7 @@ func printUPS(w io.Writer, u rack.UPS) {
 
 func printNodes(w io.Writer, s rack.Snapshot) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "NODE\tSTATE\tAGENT\tSWARM\tAVAILABILITY\tWAKE\tTEMP")
+	fmt.Fprintln(t, "NODE\tSTATE\tAGENT\tSWARM\tAVAILABILITY\tWAKE\tTEMP\tDRAW")
 	for _, n := range s.Nodes {
 		name, agent, role, temp := n.Name, "gone", n.Role, "-"
 		if n.UPSHost {
@@ -111,9 +112,60 @@ func printNodes(w io.Writer, s rack.Snapshot) {
 		if n.Fact.Temperature != nil {
 			temp = n.Fact.Temperature.String()
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", name, n.State, agent, dash(role), dash(n.Availability), n.Wake, temp)
+		draw := "-"
+		if n.Fact.Draw != nil {
+			draw = fmt.Sprintf("%s (%s)", n.Fact.Draw, n.Fact.Method)
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", name, n.State, agent, dash(role), dash(n.Availability), n.Wake, temp, draw)
 	}
 	t.Flush()
+	printParts(w, "rack", s.Fans, s.Rails, s.Meters, s.Witnesses)
+	for _, n := range s.Nodes {
+		printParts(w, n.Name, n.Fans, n.Rails, n.Meters, nil)
+	}
+}
+
+// printParts prints what is known of the parts of a node or of the rack, if it has
+// any.
+func printParts(w io.Writer, whose string, fans []drivers.Fan, rails []drivers.Rail, meters []drivers.Meter, witnesses []drivers.Witness) {
+	var all []string
+	for _, f := range fans {
+		text := "fan " + f.Name
+		if f.RPM != nil {
+			text += fmt.Sprintf(" %.0f rpm", *f.RPM)
+		}
+		all = append(all, strings.TrimSpace(text+" "+string(f.State)))
+	}
+	for _, r := range rails {
+		text := "rail " + r.Name
+		switch {
+		case r.Volts != nil:
+			text += fmt.Sprintf(" %.2f V", float64(*r.Volts))
+		case r.Good != nil && *r.Good:
+			text += " good"
+		}
+		if r.Good != nil && !*r.Good || r.Level == drivers.Warning || r.Level == drivers.Critical {
+			text += " BAD"
+		}
+		all = append(all, text)
+	}
+	for _, m := range meters {
+		text := "meter " + m.Name
+		if m.Watts != nil {
+			text += fmt.Sprintf(" %s (%s)", m.Watts, m.Method)
+		}
+		all = append(all, text)
+	}
+	for _, o := range witnesses {
+		text := "unknown"
+		if o.Mains != nil {
+			text = map[bool]string{true: "there", false: "away"}[*o.Mains]
+		}
+		all = append(all, "mains by "+o.Name+" "+text)
+	}
+	if len(all) > 0 {
+		fmt.Fprintf(w, "%s: %s\n", whose, strings.Join(all, ", "))
+	}
 }
 
 func dash(s string) string {
@@ -139,6 +191,9 @@ func printPlan(w io.Writer, s rack.Snapshot, most int) {
 	}
 	if p.TimeToEmpty != nil {
 		head += fmt.Sprintf("; about %s of battery by %s", policy.Short(*p.TimeToEmpty), p.Method)
+	}
+	if p.LoadMethod != "" {
+		head += fmt.Sprintf(" at %s (%s)", p.Load, p.LoadMethod)
 	}
 	if p.Margin != nil {
 		head += fmt.Sprintf(", %s left at the end", policy.Short(*p.Margin))

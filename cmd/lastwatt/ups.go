@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"lastwatt/drivers"
+	"lastwatt/drivers/nut"
 	"lastwatt/drivers/usbhid"
 )
 
@@ -22,6 +23,7 @@ type upsCall struct {
 	transport string
 	match     usbhid.Match
 	from      string // read: a dump instead of a device
+	nut       string // read: a NUT server instead of USB
 	json      bool
 	yes       bool
 	delay     time.Duration
@@ -55,6 +57,7 @@ func ups(ctx context.Context, e env, args []string) int {
 	f := flags(e, "ups")
 	f.StringVar(&c.transport, "transport", "auto", "auto, hidraw or gousb")
 	f.StringVar(&c.from, "from", "", "read: read a dump instead of a device")
+	f.StringVar(&c.nut, "nut", "", "read: read a UPS of the NUT server at HOST[:PORT]; DEVICE is NUT's name of it")
 	f.BoolVar(&c.json, "json", false, "list, read: print JSON")
 	f.BoolVar(&c.yes, "yes", false, "do: do not ask")
 	f.DurationVar(&c.delay, "delay", time.Minute, "do: the delay of a command that has one")
@@ -68,6 +71,9 @@ func ups(ctx context.Context, e env, args []string) int {
 			continue
 		}
 		c.operands = operands[1:]
+		if c.nut != "" && verb.name != "read" {
+			return fail(e, exitUsage, fmt.Errorf("ups: --nut goes with read alone (got %q)", verb.name))
+		}
 		if len(c.operands) > verb.most {
 			return fail(e, exitUsage, fmt.Errorf("ups: want \"lastwatt ups %s %s\" (got %q)", verb.name, verb.operands, c.operands))
 		}
@@ -86,7 +92,7 @@ func upsStatus(e env, err error) int {
 	switch {
 	case err == nil:
 		return exitOK
-	case errors.Is(err, drivers.ErrNoDevice):
+	case errors.Is(err, drivers.ErrNoDevice), errors.Is(err, errNothing):
 		return fail(e, exitAbsent, err)
 	case errors.Is(err, errUsage):
 		return fail(e, exitUsage, err)
@@ -160,9 +166,6 @@ func listed(found []usbhid.Info) []listedUPS {
 }
 
 func readUPS(ctx context.Context, c upsCall) error {
-	if err := c.device(0); err != nil {
-		return err
-	}
 	u, err := c.read(ctx)
 	if err != nil {
 		return err
@@ -184,6 +187,16 @@ func readUPS(ctx context.Context, c upsCall) error {
 }
 
 func (c upsCall) read(ctx context.Context) (drivers.UPS, error) {
+	if c.nut != "" {
+		name := ""
+		if len(c.operands) > 0 {
+			name = c.operands[0]
+		}
+		return nut.ReadOnce(ctx, c.nut, name)
+	}
+	if err := c.device(0); err != nil {
+		return drivers.UPS{}, err
+	}
 	if c.from == "" {
 		return usbhid.ReadOnce(ctx, c.match, c.transport)
 	}

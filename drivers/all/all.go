@@ -4,6 +4,9 @@ package all
 import (
 	"lastwatt/drivers"
 	"lastwatt/drivers/board"
+	"lastwatt/drivers/gpio"
+	"lastwatt/drivers/modbus"
+	"lastwatt/drivers/nut"
 	"lastwatt/drivers/sim"
 	"lastwatt/drivers/usbhid"
 )
@@ -11,5 +14,5 @@ import (
 // Kinds returns every driver, by the name that the configuration uses. Call it
 // once: drivers of one kind share what there should be one of in a process.
 func Kinds() []drivers.Kind {
-	return []drivers.Kind{usbhid.Kind(), sim.Kind(), board.Kind()}
+	return []drivers.Kind{usbhid.Kind(), nut.Kind(), modbus.Kind(), gpio.Kind(), board.Kind(), sim.Kind()}
 }

@@ -96,7 +96,9 @@ func (r *rig) facts(t *testing.T, long time.Duration, during func(at time.Durati
 	for tick := time.NewTicker(time.Second); during != nil && ctx.Err() == nil; {
 		select {
 		case <-tick.C:
-			during(time.Since(start))
+			if at := time.Since(start); at < long { // at the same moment its run ends
+				during(at)
+			}
 		case <-ctx.Done():
 			tick.Stop()
 		}

@@ -26,7 +26,9 @@ type Guest struct {
 	Memory int
 	// Tap is the network device of this machine that its eth0 is; "" is none.
 	Tap string
-	Out io.Writer // its console
+	// Options are more of the kernel's own.
+	Options []string
+	Out     io.Writer // its console
 }
 
 // Kernel builds the lab's kernel if that has not been done, and returns its
@@ -70,6 +72,7 @@ func (g Guest) Run(ctx context.Context) error {
 	}
 	args := []string{fmt.Sprintf("mem=%dM", g.Memory), "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "rw", "init=" + script,
 		"con=null", "con0=fd:0,fd:1", "quiet", "panic=-1", "uml_dir=" + g.Dir}
+	args = append(args, g.Options...)
 	if g.Tap != "" {
 		args = append(args, "eth0=tuntap,"+g.Tap)
 	}

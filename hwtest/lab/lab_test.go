@@ -36,16 +36,19 @@ func inGuest(t *testing.T, tags, match string) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	for name, args := range map[string][]string{
-		"guest.test": {"test", "-c", "-tags", "guest gousb " + tags, "./hwtest/lab/guest"},
-		"lastwatt":   {"build", "-tags", "gousb", "./cmd/lastwatt"},
-		"labguest":   {"build", "./hwtest/lab/cmd/labguest"},
+	for _, b := range []struct {
+		name, cgo string
+		args      []string
+	}{
+		{"guest.test", "1", []string{"test", "-c", "-tags", "guest gousb " + tags, "./hwtest/lab/guest"}},
+		{"lastwatt", "1", []string{"build", "-tags", "gousb", "./cmd/lastwatt"}},
+		{"lastwatt-pure", "0", []string{"build", "./cmd/lastwatt"}}, // what a node without a UPS has
+		{"labguest", "1", []string{"build", "./hwtest/lab/cmd/labguest"}},
 	} {
-		args = slices.Insert(args, len(args)-1, "-o", filepath.Join(dir, name))
-		build := exec.CommandContext(ctx, "go", args...)
-		build.Dir, build.Env = root, append(os.Environ(), "CGO_ENABLED=1")
+		build := exec.CommandContext(ctx, "go", slices.Insert(b.args, len(b.args)-1, "-o", filepath.Join(dir, b.name))...)
+		build.Dir, build.Env = root, append(os.Environ(), "CGO_ENABLED="+b.cgo)
 		if out, err := build.CombinedOutput(); err != nil {
-			t.Fatalf("build %s for the guest: %v\n%s", name, err, out)
+			t.Fatalf("build %s for the guest: %v\n%s", b.name, err, out)
 		}
 	}
 	seed := make([]byte, 64)
@@ -55,7 +58,7 @@ func inGuest(t *testing.T, tags, match string) string {
 	}
 	// More than one processor of Go's, so that a wait in the kernel of the one
 	// side does not hold up the other, which is a machine of its own in truth.
-	script := fmt.Sprintf("./labguest seed seed\nexport GOMAXPROCS=4\nexec ./guest.test -test.run '%s' -test.v -test.timeout 20m 2>&1\n", match)
+	script := fmt.Sprintf("mount -t configfs none /sys/kernel/config\n./labguest seed seed\nexport GOMAXPROCS=4\nexec ./guest.test -test.run '%s' -test.v -test.timeout 20m 2>&1\n", match)
 	var console bytes.Buffer
 	run, stop := context.WithTimeout(ctx, 21*time.Minute)
 	defer stop()
@@ -76,7 +79,7 @@ func inGuest(t *testing.T, tags, match string) string {
 // devices over both of its transports, on a real USB stack.
 func TestTheDriverOnARealUSBStack(t *testing.T) {
 	text := inGuest(t, "", "")
-	for _, name := range []string{"TestUSBHID/hidraw", "TestUSBHID/gousb", "TestCaptures/hidraw", "TestCaptures/gousb", "TestFaults/hidraw", "TestFaults/gousb", "TestBesideNUT"} {
+	for _, name := range []string{"TestUSBHID/hidraw", "TestUSBHID/gousb", "TestCaptures/hidraw", "TestCaptures/gousb", "TestFaults/hidraw", "TestFaults/gousb", "TestBesideNUT", "TestThroughNUT"} {
 		if !strings.Contains(text, "--- PASS: "+name) {
 			t.Errorf("%s did not run", name)
 		}

@@ -16,7 +16,7 @@ import (
 const controllerYAML = `
 site: twin
 ups:
-  - {name: main, driver: sim, address: "tcp:10.77.0.1:18840", feeds: [node01, node02, node03, node04], cut: true, cuts_on_mains: true}
+  - {name: main, driver: sim, address: "tcp:10.77.0.1:18840", feeds: [node01, node02, node03, node04], cut: true, cuts_on_mains: true%[2]s}
 nodes:
   node01: {model: pi5, wake: ups, ups_host: true}
   node02: {model: pi5, wake: ups}
@@ -31,7 +31,7 @@ policy:
     - {name: all, on_battery: 20s}
 mqtt: {broker: "tcp://10.77.0.1:18830"}
 controller: {listen: ":7480", advertise: "10.77.0.11:7480", state_dir: %[1]s/state, control_socket: %[1]s/control.sock}
-`
+%[3]s`
 
 const agentYAML = `
 node: %[1]s
@@ -45,13 +45,20 @@ commands:
     - [sh, -c, "p=$(cat docker.pid) && kill $p && while [ -e docker.pid ]; do sleep 0.1; done"]
     - [touch, %[2]s/parked]
   reboot: [[touch, %[2]s/reboot]]
-`
+%[3]s`
+
+// More is what a test adds to the configurations; the zero value is nothing.
+type More struct {
+	UPS        string            // more keys of the UPS, each after a comma
+	Controller string            // more sections
+	Agents     map[string]string // more sections, by node
+}
 
 // Start starts the controller on the first node, joins every node, and arms it.
-func (g *Ground) Start() {
+func (g *Ground) Start(more More) {
 	g.t.Helper()
 	host := g.Nodes[0]
-	g.write(host, "controller.yaml", fmt.Sprintf(controllerYAML, host.dir))
+	g.write(host, "controller.yaml", fmt.Sprintf(controllerYAML, host.dir, more.UPS, more.Controller))
 	if _, err := host.Run(g.ctx, "../lastwatt", "config", "check", "controller.yaml"); err != nil {
 		g.t.Fatal(err)
 	}
@@ -70,7 +77,7 @@ func (g *Ground) Start() {
 		if _, err := n.Run(g.ctx, "../lastwatt", "join", token, "--node", n.Name, "--dir", n.file("certs"), "--config", n.file("joined.yaml")); err != nil {
 			g.t.Fatal(err)
 		}
-		g.write(n, "agent.yaml", fmt.Sprintf(agentYAML, n.Name, n.dir))
+		g.write(n, "agent.yaml", fmt.Sprintf(agentYAML, n.Name, n.dir, more.Agents[n.Name]))
 	}
 	if _, err := host.Run(g.ctx, "../lastwatt", "arm", "--yes", "--socket", host.file("control.sock")); err != nil {
 		g.t.Fatal(err)

@@ -3,9 +3,7 @@
 package twin
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"fmt"
 	"net"
 	"os"
@@ -20,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"lastwatt/drivers"
+	"lastwatt/rack"
 	"lastwatt/sim"
 )
 
@@ -38,8 +37,9 @@ type Ground struct {
 	work  sync.WaitGroup
 
 	mu     sync.Mutex
-	host   *Host    // nil where the controller is on a node
-	events []string // the kinds, as a subscriber saw them
+	host   *Host             // nil where the controller is on a node
+	events []rack.Event      // as a subscriber saw them
+	docs   map[string]string // the newest of each topic
 }
 
 // A machine is what hangs on the UPS's outlets.
@@ -73,7 +73,7 @@ func NewGround(t *testing.T, p sim.UPSParams) *Ground {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	g := &Ground{t: t, ctx: ctx, dir: dir, UPS: sim.NewUPS(p)}
+	g := &Ground{t: t, ctx: ctx, dir: dir, UPS: sim.NewUPS(p), docs: map[string]string{}}
 	t.Cleanup(func() {
 		if t.Failed() {
 			g.logs()
@@ -256,46 +256,6 @@ func (g *Ground) Swarm() string {
 	return strings.Join(lines, "\n")
 }
 
-// broker starts Mosquitto and a subscriber who notes every event.
-func (g *Ground) broker() {
-	conf := filepath.Join(g.dir, "mosquitto.conf")
-	if err := os.WriteFile(conf, []byte("listener 18830 "+hostAddr+"\nallow_anonymous true\npersistence false\n"), 0o644); err != nil {
-		g.t.Fatal(err)
-	}
-	g.daemon("mosquitto", "-c", conf)
-	g.until(10*time.Second, "the broker", func() bool {
-		conn, err := net.DialTimeout("tcp", hostAddr+":18830", time.Second)
-		if err == nil {
-			conn.Close()
-		}
-		return err == nil
-	})
-	cmd := exec.CommandContext(g.ctx, "mosquitto_sub", "-h", hostAddr, "-p", "18830", "-v", "-t", "lastwatt/#")
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		g.t.Fatal(err)
-	}
-	g.work.Go(func() {
-		lines := bufio.NewScanner(out)
-		lines.Buffer(nil, 1<<20)
-		for lines.Scan() {
-			topic, payload, _ := strings.Cut(lines.Text(), " ")
-			var e struct {
-				Kind string `json:"event_type"`
-			}
-			if strings.HasSuffix(topic, "/event") && json.Unmarshal([]byte(payload), &e) == nil {
-				g.mu.Lock()
-				g.events = append(g.events, e.Kind)
-				g.mu.Unlock()
-			}
-		}
-		cmd.Wait()
-	})
-}
-
 // daemon runs something until the end of the test.
 func (g *Ground) daemon(args ...string) {
 	cmd := exec.CommandContext(g.ctx, args[0], args[1:]...)
@@ -348,13 +308,6 @@ func (g *Ground) power() {
 func (g *Ground) restarts(n machine) bool {
 	stops := n.Stops()
 	return !n.Runs() && len(stops) > 0 && stops[len(stops)-1] == "restarted"
-}
-
-// Events are the kinds of event that the subscriber saw from the nth on.
-func (g *Ground) Events(n int) []string {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return slices.Clone(g.events[min(n, len(g.events)):])
 }
 
 // until waits for something that must come.

@@ -225,7 +225,7 @@ func (h *Host) Join() {
 		if _, err := n.Run(g.ctx, "../lastwatt", "join", token, "--node", n.Name, "--dir", n.file("certs"), "--config", n.file("joined.yaml")); err != nil {
 			g.t.Fatal(err)
 		}
-		g.write(n, "agent.yaml", strings.Replace(fmt.Sprintf(agentYAML, n.Name, n.dir), "10.77.0.11:7480", guestAddr+":7480", 1))
+		g.write(n, "agent.yaml", strings.Replace(fmt.Sprintf(agentYAML, n.Name, n.dir, ""), "10.77.0.11:7480", guestAddr+":7480", 1))
 	}
 	g.until(60*time.Second, "connected agents and a known Swarm", g.whole)
 }

@@ -39,7 +39,11 @@ while :; do
 		../lastwatt controller --config controller.yaml >> controller.log 2>&1 & controller=$!; echo $controller > controller.pid
 	fi
 	if [ -e agent.yaml ] && ! alive "$agent"; then
-		../lastwatt agent --config agent.yaml >> agent.log 2>&1 & agent=$!
+		if [ -d sys ]; then # a board's files, for the agent alone: the engine needs the machine's own
+			unshare -m sh -c 'mount --bind sys /sys && exec ../lastwatt agent --config agent.yaml' >> agent.log 2>&1 & agent=$!
+		else
+			../lastwatt agent --config agent.yaml >> agent.log 2>&1 & agent=$!
+		fi
 	fi
 	sleep 0.2
 done

@@ -19,7 +19,7 @@ func TestOutagesWithTheControllerOnANode(t *testing.T) {
 	p := sim.UPSParams{Battery: sim.ReferenceBattery(), CutsOnMains: true}
 	p.Battery.CapacityWh, p.Battery.Wh = 30, 30
 	g := NewGround(t, p)
-	g.Start()
+	g.Start(More{})
 	before := g.Swarm()
 	t.Logf("the Swarm before:\n%s", before)
 	for _, c := range []struct {

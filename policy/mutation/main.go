@@ -16,6 +16,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -26,7 +27,7 @@ type options struct {
 	n, workers, checks int
 	seed               uint64
 	least              float64
-	tests              string
+	tests, files       string
 	timeout            time.Duration
 	list               bool
 }
@@ -36,6 +37,7 @@ func main() {
 	flag.IntVar(&o.n, "n", 60, "try so many mutants; 0 is all")
 	flag.Uint64Var(&o.seed, "seed", 1, "pick them, and what property tests draw, by this")
 	flag.IntVar(&o.workers, "j", runtime.NumCPU(), "try so many at a time")
+	flag.StringVar(&o.files, "files", "*.go", "mutate the files of policy that match")
 	flag.StringVar(&o.tests, "run", ".", "run the tests that match")
 	flag.IntVar(&o.checks, "rapid.checks", 300, "let a property test draw so often")
 	flag.DurationVar(&o.timeout, "timeout", time.Minute, "take tests that run longer as failed")
@@ -71,6 +73,14 @@ func mutate(ctx context.Context, out io.Writer, o options) (enough bool, err err
 	all, err := mutants(b.sources)
 	if err != nil {
 		return false, err
+	}
+	all = slices.DeleteFunc(all, func(m mutant) bool {
+		of, bad := filepath.Match(o.files, filepath.Base(m.path))
+		err = errors.Join(err, bad)
+		return !of
+	})
+	if err != nil {
+		return false, fmt.Errorf("matching -files %q: %w", o.files, err)
 	}
 	all = spread(all, o.seed)
 	if o.n == 0 {
@@ -151,7 +161,7 @@ type bench struct {
 	dir     string
 	overlay map[string]string // the copies, by the path they stand for
 	sources []source
-	tests   []string // the arguments of go test
+	flags   []string // of the test binaries
 	timeout time.Duration
 }
 
@@ -179,7 +189,7 @@ func newBench(dir string, o options) (*bench, error) {
 			b.sources = append(b.sources, source{path, text})
 		}
 	}
-	b.tests = []string{"test", "-vet=off", "-count=1", "-timeout", o.timeout.String(), "-run", o.tests, "./policy", "./simulate",
+	b.flags = []string{"-test.failfast", "-test.timeout", o.timeout.String(), "-test.run", o.tests,
 		fmt.Sprintf("-rapid.checks=%d", o.checks),
 		fmt.Sprintf("-rapid.seed=%d", max(1, o.seed)), // 0 would be another one each time
 		"-rapid.nofailfile", "-rapid.shrinktime=1ms"}  // what fails is not looked into
@@ -199,18 +209,25 @@ func replace(overlay map[string]string, path, copy string, text []byte) error {
 	return nil
 }
 
+// packages are those whose tests are run: what the first of them notices, the next
+// need not be built for.
+func packages() []string { return []string{"policy", "simulate"} }
+
 // sound is an error where the tests fail, or there are none, before anything is
 // changed.
 func (b *bench) sound(ctx context.Context) error {
-	file := filepath.Join(b.dir, "overlay.json")
-	if err := writeOverlay(file, b.overlay); err != nil {
-		return err
+	matched := false
+	for _, pkg := range packages() {
+		binary, said, err := b.build(ctx, b.dir, b.overlay, pkg)
+		if err == nil {
+			said, err = b.test(ctx, binary, pkg)
+		}
+		if err != nil {
+			return fmt.Errorf("testing what is not mutated: %w\n%s", err, said)
+		}
+		matched = matched || !strings.Contains(said, "no tests to run")
 	}
-	said, err := b.golang(ctx, file, b.tests)
-	if err != nil {
-		return fmt.Errorf("testing what is not mutated: %w\n%s", err, said)
-	}
-	if strings.Contains(said, "no tests to run") || strings.Contains(said, "no test files") {
+	if !matched {
 		return errors.New("testing what is not mutated: -run matches no test")
 	}
 	return nil
@@ -222,33 +239,53 @@ func (b *bench) try(ctx context.Context, m mutant, number int) (verdict, error) 
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return 0, fmt.Errorf("making a place for a mutant: %w", err)
 	}
-	overlay, file := maps.Clone(b.overlay), filepath.Join(dir, "overlay.json")
+	defer os.RemoveAll(dir) // its binaries are large
+	overlay := maps.Clone(b.overlay)
 	if err := replace(overlay, m.path, filepath.Join(dir, filepath.Base(m.path)), m.text()); err != nil {
 		return 0, err
 	}
-	if err := writeOverlay(file, overlay); err != nil {
-		return 0, err
-	}
 	var exit *exec.ExitError
-	switch _, err := b.golang(ctx, file, []string{"build", "./policy"}); {
-	case ctx.Err() != nil:
-		return 0, fmt.Errorf("building %s: %w", m, ctx.Err())
-	case errors.As(err, &exit) && exit.Exited():
-		return invalid, nil
-	case err != nil:
-		return 0, fmt.Errorf("building %s: %w", m, err)
+	for _, pkg := range packages() {
+		binary, said, err := b.build(ctx, dir, overlay, pkg)
+		switch {
+		case ctx.Err() != nil:
+			return 0, fmt.Errorf("building %s: %w", m, ctx.Err())
+		case errors.As(err, &exit) && exit.Exited() && pkg == packages()[0]:
+			return invalid, nil
+		case err != nil:
+			return 0, fmt.Errorf("building %s: %w\n%s", m, err, said)
+		}
+		switch said, err := b.test(ctx, binary, pkg); {
+		case ctx.Err() != nil:
+			return 0, fmt.Errorf("testing %s: %w", m, ctx.Err())
+		case errors.Is(err, context.DeadlineExceeded), errors.As(err, &exit):
+			return noticed, nil
+		case err != nil:
+			return 0, fmt.Errorf("testing %s: %w\n%s", m, err, said)
+		}
 	}
-	switch said, err := b.golang(ctx, file, b.tests); {
-	case ctx.Err() != nil:
-		return 0, fmt.Errorf("testing %s: %w", m, ctx.Err())
-	case err == nil:
-		return survived, nil
-	case errors.Is(err, context.DeadlineExceeded):
-		return noticed, nil
-	case !errors.As(err, &exit) || strings.Contains(said, "[build failed]") || strings.Contains(said, "[setup failed]"):
-		return 0, fmt.Errorf("testing %s: %w\n%s", m, err, said)
+	return survived, nil
+}
+
+// buildTimeout is generous: the machine may be busy with other things, and a
+// mutant cannot keep the compiler from ending.
+const buildTimeout = 10 * time.Minute
+
+// build makes the test binary of a package, with an overlay.
+func (b *bench) build(ctx context.Context, dir string, overlay map[string]string, pkg string) (binary, said string, err error) {
+	file := filepath.Join(dir, "overlay.json")
+	if err := writeOverlay(file, overlay); err != nil {
+		return "", "", err
 	}
-	return noticed, nil
+	binary = filepath.Join(dir, pkg+".test")
+	said, err = b.command(ctx, buildTimeout, "", "go", "test", "-c", "-vet=off", "-ldflags=-s -w", "-overlay", file, "-o", binary, "./"+pkg)
+	return binary, said, err
+}
+
+// test runs the tests of a package, where its files are. They end by their own
+// timeout, as a rule.
+func (b *bench) test(ctx context.Context, binary, pkg string) (string, error) {
+	return b.command(ctx, b.timeout+time.Minute, pkg, binary, b.flags...)
 }
 
 func writeOverlay(file string, overlay map[string]string) error {
@@ -262,14 +299,14 @@ func writeOverlay(file string, overlay map[string]string) error {
 	return nil
 }
 
-// golang runs the go command with an overlay, and returns the end of what it said.
-// It and all that it started are killed where the context ends, or where the
-// timeout of the tests themselves did not help.
-func (b *bench) golang(ctx context.Context, overlay string, args []string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, b.timeout+time.Minute)
+// command runs a program, and returns the end of what it said. It and all that it
+// started are killed where the context ends, or where it takes longer than the limit.
+func (b *bench) command(ctx context.Context, limit time.Duration, dir, name string, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	var said tail
-	cmd := exec.CommandContext(ctx, "go", append([]string{args[0], "-overlay", overlay}, args[1:]...)...)
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "TMPDIR="+b.dir, "GOTMPDIR="+b.dir) // what is killed does not clean up
 	cmd.Stdout, cmd.Stderr = &said, &said
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

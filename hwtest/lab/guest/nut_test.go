@@ -32,6 +32,9 @@ type pair struct {
 	model *sim.UPS
 	dir   string // NUT's files
 	work  sync.WaitGroup
+	// unplug are the devices by their serial numbers, programs NUT's by name.
+	unplug   map[string]func() error
+	programs map[string]*exec.Cmd
 
 	mu   sync.Mutex
 	ours drivers.UPS
@@ -45,7 +48,7 @@ func newPair(t *testing.T, transport, settings string, battery sim.Battery) *pai
 		t.Fatal(err)
 	}
 	os.Chmod(dir, 0o755)
-	p := &pair{t: t, dir: dir, told: make(chan time.Time, 16), model: sim.NewUPS(sim.UPSParams{Battery: battery, NominalWatts: 960})}
+	p := &pair{t: t, dir: dir, unplug: map[string]func() error{}, programs: map[string]*exec.Cmd{}, told: make(chan time.Time, 16), model: sim.NewUPS(sim.UPSParams{Battery: battery, NominalWatts: 960})}
 	p.model.SetLoad(100)
 	for port, serial := range []string{"OURS1", "NUTS1"} {
 		d, err := vups.New(p.model, serial)
@@ -56,7 +59,8 @@ func newPair(t *testing.T, transport, settings string, battery sim.Battery) *pai
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { unplug(); time.Sleep(500 * time.Millisecond) })
+		p.unplug[serial] = sync.OnceValue(unplug)
+		t.Cleanup(func() { p.unplug[serial](); time.Sleep(500 * time.Millisecond) })
 	}
 	for range 50 {
 		if found, err := usbhid.List(t.Context()); err == nil && len(found) == 2*len(usbhid.Transports()) {
@@ -111,7 +115,7 @@ func (p *pair) nut(settings string) {
 	for name, text := range map[string]string{
 		"ups.conf":   "[lab]\n  driver = usbhid-ups\n  port = auto\n  serial = NUTS1\n" + settings,
 		"upsd.conf":  "LISTEN 127.0.0.1 3493\n",
-		"upsd.users": "[monitor]\n  password = lab\n  upsmon primary\n",
+		"upsd.users": "[monitor]\n  password = lab\n  upsmon primary\n[lastwatt]\n  password = lab\n  actions = SET\n  instcmds = ALL\n",
 		"upsmon.conf": "MONITOR lab@localhost 1 monitor lab primary\nMINSUPPLIES 1\nSHUTDOWNCMD \"/bin/true\"\nRUN_AS_USER root\nNOTIFYCMD " + notify +
 			"\nNOTIFYFLAG ONLINE EXEC\nNOTIFYFLAG ONBATT EXEC\n",
 		"notify": "#!/bin/sh\ndate +%s.%N > " + notify + ".new; mv " + notify + ".new " + notify + ".$NOTIFYTYPE\n",
@@ -120,32 +124,54 @@ func (p *pair) nut(settings string) {
 			p.t.Fatal(err)
 		}
 	}
-	env := append(os.Environ(), "NUT_CONFPATH="+p.dir, "NUT_STATEPATH="+p.dir, "NUT_ALTPIDPATH="+p.dir)
-	start := func(ready string, args ...string) {
-		cmd := exec.CommandContext(p.t.Context(), args[0], args[1:]...)
-		cmd.Env = env
-		log, err := os.Create(filepath.Join(p.dir, filepath.Base(args[0])+".log"))
-		if err != nil {
-			p.t.Fatal(err)
-		}
-		defer log.Close()
-		cmd.Stdout, cmd.Stderr = log, log
-		if err := cmd.Start(); err != nil {
-			p.t.Fatal(err)
-		}
-		p.t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-		for range 100 {
-			if p.ready(ready) {
-				return
-			}
-			time.Sleep(200 * time.Millisecond)
-		}
-		text, _ := os.ReadFile(log.Name())
-		p.t.Fatalf("%s is not ready in 20 s: %s", args[0], text)
+	p.startNUTsDriver()
+	p.start("server", "/lib/nut/upsd", "-u", "root", "-D")
+	p.start("", "/lib/nut/upsmon", "-D", "-u", "root")
+}
+
+func (p *pair) startNUTsDriver() {
+	p.t.Helper()
+	p.start("driver", "/lib/nut/usbhid-ups", "-a", "lab", "-u", "root", "-D")
+}
+
+// start runs one of NUT's programs and waits until it is ready.
+func (p *pair) start(ready string, args ...string) {
+	p.t.Helper()
+	name := filepath.Base(args[0])
+	cmd := exec.CommandContext(p.t.Context(), args[0], args[1:]...)
+	cmd.Env = append(os.Environ(), "NUT_CONFPATH="+p.dir, "NUT_STATEPATH="+p.dir, "NUT_ALTPIDPATH="+p.dir)
+	log, err := os.OpenFile(filepath.Join(p.dir, name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		p.t.Fatal(err)
 	}
-	start("driver", "/lib/nut/usbhid-ups", "-a", "lab", "-u", "root", "-D")
-	start("server", "/lib/nut/upsd", "-u", "root", "-D")
-	start("", "/lib/nut/upsmon", "-D", "-u", "root")
+	defer log.Close()
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	p.programs[name] = cmd
+	p.t.Cleanup(func() { p.kill(name) })
+	for range 100 {
+		if p.ready(ready) {
+			return
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+	text, _ := os.ReadFile(log.Name())
+	p.t.Fatalf("%s is not ready in 20 s: %s", args[0], text)
+}
+
+// kill ends one of NUT's programs as a crash does.
+func (p *pair) kill(name string) {
+	if cmd := p.programs[name]; cmd != nil {
+		cmd.Process.Kill()
+		cmd.Wait()
+		delete(p.programs, name)
+	}
+	sockets, _ := filepath.Glob(filepath.Join(p.dir, name+"-*"))
+	for _, s := range sockets {
+		os.Remove(s)
+	}
 }
 
 func (p *pair) ready(what string) bool {

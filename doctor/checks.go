@@ -1,0 +1,206 @@
+package doctor
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"lastwatt/rack"
+)
+
+// A check asks one question.
+type check func(Facts) []rack.Problem
+
+// checks are all questions.
+func checks() []check {
+	return []check{button, halted, pin, voltage, clock, synced, devices, state, joined, configured,
+		switched, broker, autolock, graces, stopTimes}
+}
+
+func problem(severity, code, text, remedy string) []rack.Problem {
+	return []rack.Problem{{Code: code, Severity: severity, Text: text, Remedy: remedy}}
+}
+
+func is(b *bool, want bool) bool { return b != nil && *b == want }
+
+const editEEPROM = "sudo rpi-eeprom-config --edit, and there: "
+
+// button is whether the board waits for somebody to press its button after a power
+// cut (Raspberry Pi documentation, bootloader configuration).
+func button(f Facts) []rack.Problem {
+	if f.Board == nil || f.Board.Start == nil || !is(f.Board.Start.WaitForPowerButton, true) {
+		return nil
+	}
+	return problem("critical", "eeprom-button", "WAIT_FOR_POWER_BUTTON is set: with power back this board waits for its button, and stays dark", editEEPROM+"WAIT_FOR_POWER_BUTTON=0")
+}
+
+// halted is what a board draws that is halted: 1.2 to 1.6 W of a Pi 5 that keeps
+// its SoC powered, 0.01 W of one that does not (measured by Jeff Geerling, 2023).
+func halted(f Facts) []rack.Problem {
+	if f.Board == nil || f.Board.Start == nil || !is(f.Board.Start.PowerOffOnHalt, false) || !strings.HasPrefix(f.Board.Model, "Raspberry Pi 5") {
+		return nil
+	}
+	return problem("warning", "eeprom-halt", "POWER_OFF_ON_HALT is not set: halted, this board still draws 1.2 to 1.6 W of the battery", editEEPROM+"POWER_OFF_ON_HALT=1")
+}
+
+// pin is whether a pulse on GPIO3 starts a board that is off.
+func pin(f Facts) []rack.Problem {
+	if f.Board == nil || f.Board.Start == nil || f.Agent == nil || f.Controller == nil || f.Controller.Wake[f.Agent.Node] != "gpio" || !is(f.Board.Start.WakeOnGPIO, false) {
+		return nil
+	}
+	return problem("critical", "eeprom-pin", "its wake is gpio, and WAKE_ON_GPIO is 0: no pulse starts this board when it is halted", editEEPROM+"WAKE_ON_GPIO=1")
+}
+
+func voltage(f Facts) []rack.Problem {
+	if f.Board == nil || !is(f.Board.UnderVoltage, true) {
+		return nil
+	}
+	return problem("critical", "under-voltage", "the firmware says that the board's supply is too low now", "use a supply and a cable that hold 5 V under load; it is below 4.63 V")
+}
+
+// clock: without one the times of an outage are unknown after a power cut until the
+// network says them. Decisions need none.
+func clock(f Facts) []rack.Problem {
+	if f.KeepsTime {
+		return nil
+	}
+	return problem("warning", "clock", "no clock goes on without power: after a cut the records have no times until the network tells them", "a Pi 5 has one (add its battery); for others add an RTC, such as a DS3231")
+}
+
+func synced(f Facts) []rack.Problem {
+	if !is(f.Synced, false) {
+		return nil
+	}
+	return problem("warning", "time", "the time is not kept by the network: certificates and records go by it", "sudo timedatectl set-ntp true, or install chrony")
+}
+
+func devices(f Facts) []rack.Problem {
+	var all []rack.Problem
+	for _, d := range f.Devices {
+		if d.Err != nil {
+			all = append(all, problem("critical", "device", fmt.Sprintf("%s, for %s: %v", d.Path, d.For, d.Err), "run the agent as root, as its service does; for the controller install configs/udev/60-lastwatt.rules")...)
+		}
+	}
+	return all
+}
+
+func state(f Facts) []rack.Problem {
+	switch d := f.State; {
+	case d == nil:
+		return nil
+	case d.Err != nil:
+		return problem("critical", "state", fmt.Sprintf("the state cannot be written to %s: %v", d.Path, d.Err), "make it writable; what was changed in an outage is written down there")
+	case d.Memory:
+		return problem("critical", "state", d.Path+" is in memory: what an outage changed is forgotten with the power", "put it on a disk; with an overlay root, bind a writable partition there")
+	}
+	return nil
+}
+
+func joined(f Facts) []rack.Problem {
+	a := f.Agent
+	switch {
+	case a == nil:
+		return problem("warning", "agent", "no agent is configured here: nothing stops or parks this machine", "on the controller: lastwatt token --node NAME; here: the line that it prints")
+	case a.Err != nil:
+		return problem("critical", "agent", a.Err.Error(), "mend the agent's configuration; lastwatt join writes one")
+	case !a.Joined:
+		return problem("critical", "agent", "the agent has no certificates: it cannot reach its controller", "on the controller: lastwatt token --node "+a.Node+"; here: the line that it prints")
+	case is(a.Running, false):
+		return problem("critical", "agent", "the agent's service does not run", "sudo systemctl enable --now lastwatt-agent")
+	}
+	return nil
+}
+
+func configured(f Facts) []rack.Problem {
+	c := f.Controller
+	switch {
+	case c == nil:
+		return nil
+	case c.Err != nil:
+		return problem("critical", "configuration", c.Err.Error(), "lastwatt config check says all that is wrong")
+	case !c.Running:
+		return problem("critical", "controller", "the controller is configured here and does not run", "sudo systemctl enable --now lastwatt-controller")
+	}
+	return nil
+}
+
+// switched is whether the network goes on in an outage: without it no agent is
+// reached (DESIGN, "Not covered").
+func switched(f Facts) []rack.Problem {
+	c := f.Controller
+	if c == nil || c.Err != nil || len(c.Nodes) < 2 || slices.Contains(c.Feeds, "switch") {
+		return nil
+	}
+	return problem("critical", "switch", "no UPS feeds the switch: with mains away no agent can be reached, and each node parks by itself only at the end", "put the switch on the UPS, and \"switch\" into its feeds:")
+}
+
+// broker is whether the MQTT broker is one that Lastwatt stops: then nobody sees how
+// the outage goes on.
+func broker(f Facts) []rack.Problem {
+	c := f.Controller
+	if c == nil || c.Broker == "" {
+		return nil
+	}
+	here := slices.Contains(c.Nodes, c.Broker)
+	for _, local := range []string{"localhost", "127.0.0.1", "::1"} {
+		here = here || c.Broker == local
+	}
+	if f.Engine != nil {
+		for _, s := range f.Engine.Habits.Habits {
+			if slices.Contains(s.Ports, c.Port) {
+				return problem("warning", "broker", fmt.Sprintf("port %d of the MQTT broker is published by the service %s of the Swarm: it is drained in an outage, and then nobody sees how it goes on", c.Port, s.Name), "run the broker outside the Swarm, on what lasts longest, or use broker: embedded")
+			}
+		}
+	}
+	if !here {
+		return nil
+	}
+	return problem("warning", "broker", "the MQTT broker runs on "+c.Broker+", a node of this rack: it ends with that node", "have it on the UPS's host, which stops last, or use broker: embedded")
+}
+
+func autolock(f Facts) []rack.Problem {
+	if f.Engine == nil || !f.Engine.Autolock {
+		return nil
+	}
+	return problem("critical", "autolock", "the Swarm is autolocked: after a power cut its managers wait for a key, and nothing is restored", "docker swarm update --autolock=false")
+}
+
+// defaultGrace is what Docker gives a container that says nothing.
+const defaultGrace = 10 * time.Second
+
+// graces is whether services want longer to stop than draining may take.
+func graces(f Facts) []rack.Problem {
+	if f.Engine == nil || f.Controller == nil || f.Controller.Drain == 0 {
+		return nil
+	}
+	var all []rack.Problem
+	for _, s := range f.Engine.Habits.Habits {
+		if s.Grace > f.Controller.Drain {
+			all = append(all, problem("warning", "grace", fmt.Sprintf("service %s may take %s to stop, and draining is given %s: it is cut short", s.Name, s.Grace, f.Controller.Drain), fmt.Sprintf("policy.budgets.drain: %s, or a shorter stop_grace_period", s.Grace+10*time.Second))...)
+		}
+	}
+	return all
+}
+
+// stopTimes is whether containers that the drain left are killed when dockerd stops.
+func stopTimes(f Facts) []rack.Problem {
+	e := f.Engine
+	if e == nil {
+		return nil
+	}
+	longest, who := defaultGrace, "containers"
+	for _, s := range e.Habits.Habits {
+		if s.Grace > longest {
+			longest, who = s.Grace, "service "+s.Name
+		}
+	}
+	var all []rack.Problem
+	if e.Shutdown > 0 && longest > e.Shutdown {
+		all = append(all, problem("warning", "docker-stop", fmt.Sprintf("%s may take %s to stop, and dockerd kills what still runs %s after it is told to stop", who, longest, e.Shutdown), fmt.Sprintf("\"shutdown-timeout\": %d in /etc/docker/daemon.json", int(longest.Seconds())+5))...)
+	}
+	if e.Unit > 0 && max(longest, e.Shutdown) > e.Unit {
+		all = append(all, problem("warning", "docker-unit", fmt.Sprintf("dockerd may take %s to stop its containers, and systemd kills it after %s", max(longest, e.Shutdown), e.Unit), "sudo systemctl edit docker, and there: [Service] TimeoutStopSec="+fmt.Sprint(int(max(longest, e.Shutdown).Seconds())+10))...)
+	}
+	return all
+}

@@ -1,0 +1,142 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"lastwatt/drivers"
+	"lastwatt/drivers/all"
+	"lastwatt/rack"
+	"lastwatt/swarm"
+)
+
+// machine is a system and an engine that answer what the test says.
+type machine struct {
+	units  map[string]string
+	closed map[string]error // devices that cannot be opened; others are not there
+	habits swarm.Habits
+	err    error
+}
+
+func (m machine) Unit(_ context.Context, unit, property string) (string, error) {
+	if v, ok := m.units[unit+" "+property]; ok {
+		return v, nil
+	}
+	return "", errors.New("no systemctl")
+}
+
+func (m machine) Open(path string) error {
+	for name, err := range m.closed {
+		if strings.HasSuffix(path, name) {
+			return err
+		}
+	}
+	return fs.ErrNotExist
+}
+
+func (m machine) Habits(context.Context) (swarm.Habits, error) { return m.habits, m.err }
+
+func grow(t *testing.T, root string, tree map[string]string) {
+	t.Helper()
+	for name, text := range tree {
+		path := filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestWhatIsGatheredOfANode(t *testing.T) {
+	root := t.TempDir()
+	grow(t, root, map[string]string{
+		"proc/device-tree/model": "Raspberry Pi 4 Model B Rev 1.5\x00", "proc/self/mounts": "/dev/sda1 / ext4 rw 0 0\n",
+		"run/systemd/timesync/synchronized": "", "etc/docker/daemon.json": `{"shutdown-timeout": 40}`, "dev/gpiochip0": "",
+		"certs/node.pem": "", "agent.yaml": "node: node02\ncontroller: \"10.0.0.1:7480\"\ndir: " + root + "/certs\n",
+		"lastwatt.yaml": "ups: [{name: main, driver: sim, feeds: [node01, switch], cut: true}]\nnodes: {node01: {wake: ups, ups_host: true}, node02: {wake: gpio}}\n" +
+			"mqtt: {broker: \"tcp://node02:1884\"}\npolicy: {budgets: {drain: 50s}}\ncontroller: {state_dir: " + root + "/none}\n",
+	})
+	m := machine{units: map[string]string{"docker.service TimeoutStopUSec": "1min 30s", "lastwatt-agent.service ActiveState": "inactive"},
+		closed: map[string]error{"/dev/vcio": fs.ErrPermission, "/dev/gpiochip0": nil}, habits: swarm.Habits{Role: "worker"}}
+	f := Gather(t.Context(), Sources{Root: root, System: m, Engine: m, Kinds: all.Kinds(),
+		AgentPath: filepath.Join(root, "agent.yaml"), ControllerPath: filepath.Join(root, "lastwatt.yaml"),
+		Board:    func(context.Context) (drivers.Node, error) { return drivers.Node{Start: &drivers.Start{}}, nil },
+		Snapshot: func(context.Context) (rack.Snapshot, error) { return rack.Snapshot{}, fs.ErrPermission }})
+	if !f.Pi || f.KeepsTime || f.Alarm || f.Synced == nil || !*f.Synced || f.Board == nil {
+		t.Errorf("the machine: %+v", f)
+	}
+	if a := f.Agent; a == nil || a.Node != "node02" || a.Err != nil || !a.Joined || a.Running == nil || *a.Running {
+		t.Errorf("its agent: %+v", a)
+	}
+	if c := f.Controller; c == nil || c.Err != nil || !c.Running || c.Broker != "node02" || c.Port != 1884 || c.Drain != 50*time.Second || c.Wake["node02"] != "gpio" || !c.Cut || len(c.Nodes) != 2 {
+		t.Errorf("its controller: %+v", c)
+	}
+	if e := f.Engine; e == nil || e.Shutdown != 40*time.Second || e.Unit != 90*time.Second {
+		t.Errorf("its engine: %+v", e)
+	}
+	if f.State == nil || f.State.Path != root+"/none" || !errors.Is(f.State.Err, fs.ErrNotExist) {
+		t.Errorf("its state: %+v", f.State)
+	}
+	if len(f.Devices) != 2 || f.Devices[0].Path != "/dev/vcio" || f.Devices[0].Err == nil || f.Devices[1].Path != "/dev/gpiochip0" || f.Devices[1].Err != nil {
+		t.Errorf("its devices: %+v", f.Devices)
+	}
+	var unknown []string
+	for _, u := range f.Unchecked {
+		unknown = append(unknown, u.What)
+	}
+	if got := strings.Join(unknown, ", "); got != "what the controller itself complains of, the Swarm's autolock and services" {
+		t.Errorf("unknown: %s", got)
+	}
+}
+
+func TestAMachineWithNothingOfOurs(t *testing.T) {
+	root := t.TempDir()
+	m := machine{err: errors.New("no engine")}
+	f := Gather(t.Context(), Sources{Root: root, System: m, Engine: m, Kinds: all.Kinds(), AgentPath: root + "/a", ControllerPath: root + "/c",
+		Board: func(context.Context) (drivers.Node, error) { return drivers.Node{}, errors.New("no board") }})
+	if f.Agent != nil || f.Controller != nil || f.Engine != nil || f.Board != nil || f.Synced != nil || len(f.Devices) > 0 {
+		t.Errorf("%+v", f)
+	}
+	if len(f.Unchecked) != 3 {
+		t.Errorf("unknown: %+v", f.Unchecked)
+	}
+	if r := Examine(f); r.Worst() != drivers.Warning {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestAFileSystemInMemoryIsKnown(t *testing.T) {
+	const mounts = "/dev/mmcblk0p2 / ext4 rw 0 0\ntmpfs /run tmpfs rw 0 0\n/dev/sda1 /var/lib/lastwatt ext4 rw 0 0\n"
+	for _, c := range []struct {
+		path, mounts string
+		want         bool
+	}{
+		{"/var/lib/lastwatt", mounts, false}, {"/run/lastwatt", mounts, true}, {"/runner", mounts, false},
+		{"/var/lib/lastwatt", "overlay / overlay rw,lowerdir=/media/root-ro,upperdir=/media/root-rw/overlay 0 0\n", true},
+		{"/var/lib/lastwatt", "overlay / overlay rw,lowerdir=a,upperdir=/disk/b 0 0\n", false},
+		{"/var/lib/lastwatt", "", false},
+	} {
+		if got := inMemory(c.path, c.mounts); got != c.want {
+			t.Errorf("%s in %q: %t", c.path, c.mounts, got)
+		}
+	}
+}
+
+func TestATimeAsSystemctlShowsIt(t *testing.T) {
+	for text, want := range map[string]time.Duration{"1min 30s": 90 * time.Second, "45s": 45 * time.Second, "infinity": 0, "": 0, "2h 5min": 125 * time.Minute} {
+		if got, err := unitTime(text); got != want || err != nil {
+			t.Errorf("%q: %s, %v", text, got, err)
+		}
+	}
+	if _, err := unitTime("soon"); err == nil {
+		t.Error("soon is no time")
+	}
+}

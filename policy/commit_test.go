@@ -1,0 +1,118 @@
+package policy
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestWhatIsCommittedIsUndoneOnlyWhileNothingNeedsAPowerCycle(t *testing.T) {
+	at := outage(func(o *Outage) { o.RetryAt = time.Hour }) // what is left is asked for, if it goes on
+	park := func(c *core) { c.r.UPS.CutsOnMains = false }
+	all := func(c *core) {
+		for _, n := range c.r.Nodes[1:] {
+			waiting(DoPark, n.Name)(c)
+		}
+	}
+	goesOn := "outage.retry_at gone"
+	restored := "outage.deadline=0; outage.doing=restore; outage.doing_began=1h0m0s; outage.retry_at gone; outage.step=wait; outage.step_began=1h0m0s; phase=recovering; "
+	nodes := doing(Committed, Stop, StepNodes)
+	hold(t, func(c *core) { c.committed() }, []rule{
+		{"mains that is just back holds it", handmade(nodes, park, all, at, onMains(0)), ""},
+		{"until it is stable", handmade(nodes, park, all, at, onMains(90*time.Second-1)), ""},
+		{"then all is put back", handmade(nodes, park, runs("node02", Parked), at, onMains(90*time.Second)), restored + "tell info recovering"},
+		{"not where a node was halted", handmade(nodes, all, at, onMains(90*time.Second), outage(func(o *Outage) { o.Halts = true })), goesOn},
+		{"nor where the cut is armed", handmade(nodes, all, at, onMains(90*time.Second), outage(func(o *Outage) { o.CutAt = 2 * time.Hour })), goesOn},
+		{"nor where it was asked for", handmade(doing(Committed, Stop, StepCut), at, onMains(90*time.Second), waiting(DoCut, "")), goesOn},
+		{"on battery it goes on", handmade(nodes, all, at), goesOn},
+		{"and what started again parks", handmade(nodes, runs("node02", Parked), back("node02"), runs("node03", Parked), runs("node04", Halting)), "park node02 8 min"},
+	})
+}
+
+func TestTheDarkIsTold(t *testing.T) {
+	measured := outage(func(o *Outage) {
+		o.Anchor, o.Recent, o.Watts = &Anchor{At: 50 * time.Minute, Charge: 80}, &Anchor{At: 50 * time.Minute, Charge: 80}, 34
+	})
+	hold(t, func(c *core) { c.goDark() }, []rule{
+		{"and what the battery did until then is kept", handmade(doing(Committed, Stop, StepCut), measured), "battery.discharges.0.at=1h0m0s; battery.discharges.0.per_percent=30s; battery.discharges.0.points=20; battery.discharges.0.watts=34; " +
+			"outage.anchor.at gone; outage.anchor.charge gone; outage.deadline=1h1m0s; outage.end.dark=60; outage.end.expect=60; outage.recent.at gone; outage.recent.charge gone; outage.step=host; outage.step_began=1h0m0s; phase=dark; " +
+			"tell critical dark; park node01 8 min"},
+	})
+}
+
+func TestInTheDark(t *testing.T) {
+	halted := outage(func(o *Outage) { o.Halts = true })
+	began := func(ago time.Duration) func(*core) { return outage(func(o *Outage) { o.StepBegan = time.Hour - ago }) }
+	retry := func(in time.Duration) func(*core) { return outage(func(o *Outage) { o.RetryAt = time.Hour + in }) }
+	cut := func(in time.Duration) func(*core) { return outage(func(o *Outage) { o.CutAt = time.Hour + in }) }
+	dark := doing(Dark, Stop, "")
+	const asked = "outage.deadline=1h0m40s; outage.retry_at=1h0m30s; outage.step=cut; outage.step_began=1h0m0s; cut 2 min"
+	const restored = "outage.deadline=0; outage.doing=restore; outage.doing_began=1h0m0s; outage.step=wait; outage.step_began=1h0m0s; phase=recovering; tell info recovering"
+	parkedAgain := func(c *core) { c.s.Seen.Nodes["node02"] = Node{Connected: true, BootID: "2", Parked: true} }
+	hold(t, func(c *core) { c.dark() }, []rule{
+		{"nothing is left to do", handmade(dark), ""},
+		{"but for the host to park", handmade(doing(Dark, Stop, StepHost), retry(0)), "outage.retry_at gone; park node01 8 min"},
+		{"and what started again", handmade(dark, runs("node02", Halted), back("node02")), "park node02 8 min"},
+		{"a cut that halted nodes wait for is asked for", handmade(dark, halted, began(cutRetry)), asked},
+		{"also while it was", handmade(doing(Dark, Stop, StepCut), halted, began(cutRetry)), strings.Replace(asked, "outage.step=cut; ", "", 1)},
+		{"each half minute", handmade(dark, halted, began(cutRetry-1)), ""},
+		{"not before it is to be tried again", handmade(dark, halted, retry(1)), ""},
+		{"but then", handmade(dark, halted, retry(0)), "outage.deadline=1h0m40s; outage.retry_at=1h0m30s; outage.step=cut; outage.step_began=1h0m0s; cut 2 min"},
+		{"not while it runs", handmade(dark, halted, waiting(DoCut, "")), ""},
+		{"nor while the host parks", handmade(doing(Dark, Stop, StepHost), halted), ""},
+		{"nor where it is armed", handmade(dark, halted, cut(time.Minute)), ""},
+		{"on battery power just goes, however late", handmade(dark, cut(-AfterCut)), ""},
+		{"with mains a cut that waited for the battery comes now", handmade(dark, onMains(90*time.Second), cut(3*time.Minute+1)), asked},
+		{"one that is near need not", handmade(dark, onMains(90*time.Second), cut(3*time.Minute)), ""},
+		{"not before mains is stable", handmade(dark, onMains(90*time.Second-1), cut(time.Hour)), ""},
+		{"nor while an order runs", handmade(dark, onMains(90*time.Second), cut(time.Hour), waiting(DoPark, "node02")), ""},
+		{"nor before it is to be tried again", handmade(dark, onMains(90*time.Second), cut(time.Hour), retry(1)), ""},
+		{"but then", handmade(dark, onMains(90*time.Second), cut(time.Hour), retry(0)), asked},
+		{"without a cut, all is put back when mains is stable", handmade(dark, onMains(90*time.Second)), restored},
+		{"not sooner", handmade(dark, onMains(90*time.Second-1)), ""},
+		{"nor with halted nodes", handmade(dark, halted, onMains(90*time.Second), waiting(DoCut, "")), ""},
+		{"power that should be gone for long enough stays", handmade(dark, onMains(90*time.Second), cut(-AfterCut)), restored},
+		{"the outlets may still go off", handmade(dark, onMains(90*time.Second), cut(-AfterCut+1)), ""},
+		{"the outlets came back", handmade(dark, onMains(0), cut(0), runs("node02", Parked), parkedAgain), restored},
+		{"not while they are to go off", handmade(dark, onMains(0), cut(1), runs("node02", Parked), parkedAgain), ""},
+		{"nor where no node started", handmade(dark, onMains(0), cut(0), runs("node02", Parked)), ""},
+	})
+}
+
+func TestTheOutletsCameBackWhereANodeThatWasDownStarted(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		core *core
+		want bool
+	}{
+		{"it did", handmade(runs("node02", Parked), back("node02")), true},
+		{"it is there as it was", handmade(runs("node02", Parked)), false},
+		{"it is gone", handmade(runs("node02", Parked), func(c *core) { c.s.Seen.Nodes["node02"] = Node{BootID: "2"} }), false},
+		{"it was idle", handmade(runs("node02", Idle), back("node02")), false},
+	} {
+		if got := row.core.cameBack(); got != row.want {
+			t.Errorf("%s: the outlets came back is %v", row.name, got)
+		}
+	}
+}
+
+func TestANodeThatStartsTooEarlyParks(t *testing.T) {
+	started := func(more ...func(*core)) *core {
+		return handmade(append([]func(*core){doing(Dark, Stop, ""), runs("node02", Halted), back("node02")}, more...)...)
+	}
+	cut := func(in time.Duration) func(*core) { return outage(func(o *Outage) { o.CutAt = time.Hour + in }) }
+	hold(t, func(c *core) { c.returned() }, []rule{
+		{"while mains is away", started(), "park node02 8 min"},
+		{"in a time of its own", started(outage(func(o *Outage) { o.Deadline = time.Hour })), "outage.deadline=1h1m0s; park node02 8 min"},
+		{"before a cut that comes whatever mains does", started(onMains(0), cut(3*time.Minute)), "park node02 5 min"},
+		{"not with mains back", started(onMains(0)), ""},
+		{"nor when the cut was", started(onMains(0), cut(0)), ""},
+		{"not on observe", started(func(c *core) { c.s.Armed = false }), ""},
+		{"not the host: it brings the controller", started(func(c *core) { c.r.Nodes[0].UPSHost, c.r.Nodes[1].UPSHost = false, true }), ""},
+		{"not twice at once", started(waiting(DoPark, "node02")), ""},
+		{"not one that parked by itself", started(func(c *core) { c.s.Seen.Nodes["node02"] = Node{Connected: true, BootID: "2", Parked: true} }), ""},
+		{"not one that is only seen still", started(func(c *core) { c.s.Seen.Nodes["node02"] = Node{Connected: true, BootID: "1"} }), ""},
+		{"not one that is gone", started(func(c *core) { c.s.Seen.Nodes["node02"] = Node{BootID: "2"} }), ""},
+		{"not one that was not down", started(runs("node02", Idle)), ""},
+	})
+}

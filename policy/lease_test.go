@@ -1,0 +1,36 @@
+package policy
+
+import (
+	"testing"
+	"time"
+)
+
+func TestALeaseReleasesAParkedNodeOnlyWhenItMayStart(t *testing.T) {
+	step := func(p Power, s StepName) *core {
+		return handmade(doing(Recovering, Restoring, s), func(c *core) { c.s.Seen.UPS.Power = p })
+	}
+	for _, row := range []struct {
+		name string
+		core *core
+		want bool
+	}{
+		{"when it is to return", step(OnMains, StepReturn), true},
+		{"not while mains is not yet stable", step(OnMains, StepWait), false},
+		{"not on battery", step(OnBattery, StepReturn), false},
+		{"not while it waits on battery", step(OnBattery, StepWait), false},
+		{"not in the dark", handmade(doing(Dark, Stop, ""), onMains(time.Hour)), false},
+	} {
+		if l := LeaseFor(row.core.r, row.core.s); l.Release != row.want || l.Outage != "o1" || l.ParkLongest != 4*time.Hour {
+			t.Errorf("%s: the lease is %+v", row.name, l)
+		}
+	}
+}
+
+func TestALeaseParksBeforeTheBatteryIsEmpty(t *testing.T) {
+	for minutes, want := range map[float64]time.Duration{60: 57 * time.Minute, 3: 30 * time.Second} {
+		c := handmade(func(c *core) { c.s.Seen.UPS.Charge = &minutes })
+		if got := LeaseFor(c.r, c.s).ParkAfter; got != want {
+			t.Errorf("with %g minutes left a node parks after %s, want %s", minutes, got, want)
+		}
+	}
+}
