@@ -29,7 +29,7 @@ type Machine struct {
 	Doctor func(ctx context.Context) ([]byte, error)
 }
 
-// Alarm is a [board.RTC] and its name.
+// Alarm is a clock that can start the machine, such as [board.RTC].
 type Alarm interface {
 	SetAlarm(after time.Duration) error
 	ClearAlarm() error
