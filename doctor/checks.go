@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"lastwatt/drivers"
 	"lastwatt/rack"
 )
 
@@ -14,7 +15,7 @@ type check func(Facts) []rack.Problem
 
 // checks are all questions.
 func checks() []check {
-	return []check{button, halted, pin, voltage, clock, synced, devices, state, joined, configured,
+	return []check{button, halted, pin, alarm, voltage, input, lastStop, clock, synced, journal, devices, state, joined, configured,
 		switched, broker, autolock, graces, stopTimes}
 }
 
@@ -59,11 +60,60 @@ func voltage(f Facts) []rack.Problem {
 	return problem("critical", "under-voltage", "the firmware says that the board's supply is too low now", "use a supply and a cable that hold 5 V under load; it is below 4.63 V")
 }
 
+// alarmSince is the bootloader from which a Pi 5's alarm starts it also where
+// POWER_OFF_ON_HALT is 0 (rpi-eeprom, release notes of firmware-2712).
+func alarmSince() time.Time { return time.Date(2025, 6, 29, 0, 0, 0, 0, time.UTC) }
+
+// alarm is whether the node's own clock starts it, where that is how it is woken.
+func alarm(f Facts) []rack.Problem {
+	if f.Agent == nil || f.Controller == nil || f.Controller.Wake[f.Agent.Node] != "rtc" {
+		return nil
+	}
+	if !f.Alarm {
+		return problem("critical", "wake-clock", "its wake is rtc, and no clock here can start this machine", "choose another wake: in the controller's configuration; of the Raspberry Pis the 5 has such a clock")
+	}
+	if f.Board == nil || f.Board.Start == nil || !is(f.Board.Start.PowerOffOnHalt, false) || f.Bootloader.IsZero() || !f.Bootloader.Before(alarmSince()) {
+		return nil
+	}
+	return problem("critical", "wake-clock", fmt.Sprintf("its wake is rtc, and its bootloader of %s starts by the clock only with POWER_OFF_ON_HALT=1", f.Bootloader.Format(time.DateOnly)),
+		editEEPROM+"POWER_OFF_ON_HALT=1; or sudo rpi-eeprom-update -a")
+}
+
+// input is whether a Pi 5's supply is close to what it runs on.
+func input(f Facts) []rack.Problem {
+	for _, r := range f.Rails {
+		if r.Name == "EXT5V" && r.Volts != nil && (r.Level == drivers.Warning || r.Level == drivers.Critical) {
+			return problem(string(r.Level), "input", fmt.Sprintf("the board's 5 V input is at %.2f V; a good supply shows 4.90 V or more there", float64(*r.Volts)), "use a supply and a cable that hold 5 V under load")
+		}
+	}
+	return nil
+}
+
+// lastStop is whether the board's power chip, not Lastwatt, ended its last run.
+func lastStop(f Facts) []rack.Problem {
+	if f.Board == nil || !strings.Contains(f.Board.Reset, "power chip: under-voltage") {
+		return nil
+	}
+	return problem("warning", "last-stop", "this board ran last until its supply gave way: it was not stopped in time, or its supply is too weak", "lastwatt status says whether an outage was handled then; if none was, look at the supply and its cable")
+}
+
+// journal: Lastwatt keeps its own record; of what the system did in an outage the
+// journal alone tells.
+func journal(f Facts) []rack.Problem {
+	if !is(f.Journal, false) {
+		return nil
+	}
+	return problem("warning", "journal", "the system's journal is kept in memory: after an outage nothing tells how this machine stopped", "in /etc/systemd/journald.conf.d/lastwatt.conf: [Journal] Storage=persistent and SystemMaxUse=64M; then sudo systemctl restart systemd-journald")
+}
+
 // clock: without one the times of an outage are unknown after a power cut until the
 // network says them. Decisions need none.
 func clock(f Facts) []rack.Problem {
-	if f.KeepsTime {
+	if !is(f.KeepsTime, false) {
 		return nil
+	}
+	if f.Alarm && f.Pi {
+		return problem("warning", "clock", "its clock has no battery: after a cut the records have no times until the network tells them", "put a battery for it on the connector J5, and dtparam=rtc_bbat_vchg=3000000 into config.txt where it is a rechargeable one")
 	}
 	return problem("warning", "clock", "no clock goes on without power: after a cut the records have no times until the network tells them", "a Pi 5 has one (add its battery); for others add an RTC, such as a DS3231")
 }

@@ -19,9 +19,18 @@ type Facts struct {
 	Board *drivers.Node
 	// Pi is whether the board is a Raspberry Pi.
 	Pi bool
-	// KeepsTime is whether it has a clock that goes on without power; Alarm
-	// whether that can start it.
-	KeepsTime, Alarm bool
+	// Rails are what its power chip measures; nil where it has none.
+	Rails []drivers.Rail
+	// Bootloader is when its EEPROM's program was made; the zero time is not
+	// known.
+	Bootloader time.Time
+	// KeepsTime is whether it has a clock that goes on without power; nil is
+	// not known. Alarm is whether a clock can start it.
+	KeepsTime *bool
+	Alarm     bool
+	// Journal is whether the system's journal outlives the power; nil is not
+	// known.
+	Journal *bool
 	// Synced is whether its time is kept by the network.
 	Synced *bool
 	// Devices are the files of devices that its configuration needs, or that

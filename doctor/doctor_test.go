@@ -16,7 +16,8 @@ func well() Facts {
 	return Facts{
 		Board:     &drivers.Node{Model: "Raspberry Pi 5 Model B Rev 1.0", UnderVoltage: new(false), Start: &drivers.Start{PowerOffOnHalt: new(true), WakeOnGPIO: new(true), WaitForPowerButton: new(false)}},
 		Pi:        true,
-		KeepsTime: true, Alarm: true, Synced: new(true),
+		Rails:     []drivers.Rail{{Name: "EXT5V", Volts: new(drivers.Volt(5)), Level: drivers.OK}, {Name: "BATT", Volts: new(drivers.Volt(3))}},
+		KeepsTime: new(true), Alarm: true, Synced: new(true), Journal: new(true),
 		Devices: []Device{{Path: "/dev/vcio", For: "the firmware"}},
 		State:   &Directory{Path: "/var/lib/lastwatt"},
 		Agent:   &Agent{Node: "node01", Joined: true, Running: new(true)},
@@ -30,7 +31,7 @@ func TestAMachineThatIsWellHasNoProblem(t *testing.T) {
 	if r := Examine(well()); len(r.Problems) > 0 || r.Worst() != drivers.OK || r.Checks < 15 {
 		t.Errorf("%+v", r)
 	}
-	if r := Examine(Facts{KeepsTime: true, Agent: &Agent{Joined: true}}); len(r.Problems) > 0 {
+	if r := Examine(Facts{Agent: &Agent{Joined: true}}); len(r.Problems) > 0 {
 		t.Errorf("of a machine of which little is known: %+v", r.Problems)
 	}
 }
@@ -47,7 +48,19 @@ func TestEachProblemIsFound(t *testing.T) {
 		{"its pin does not wake it", func(f *Facts) { f.Board.Start.WakeOnGPIO = new(false) }, []string{"critical eeprom-pin"}},
 		{"nor need it, woken by the UPS", func(f *Facts) { f.Board.Start.WakeOnGPIO = new(false); f.Controller.Wake["node01"] = "ups" }, nil},
 		{"its supply is low", func(f *Facts) { f.Board.UnderVoltage = new(true) }, []string{"critical under-voltage"}},
-		{"it has no clock", func(f *Facts) { f.KeepsTime = false }, []string{"warning clock"}},
+		{"it has no clock", func(f *Facts) { f.KeepsTime = new(false) }, []string{"warning clock"}},
+		{"its own clock cannot wake it", func(f *Facts) { f.Controller.Wake["node01"], f.Alarm = "rtc", false }, []string{"critical wake-clock"}},
+		{"an old bootloader's cannot, with power on", func(f *Facts) {
+			f.Controller.Wake["node01"], f.Board.Start.PowerOffOnHalt, f.Bootloader = "rtc", new(false), time.Date(2025, 5, 8, 0, 0, 0, 0, time.UTC)
+		}, []string{"critical wake-clock", "warning eeprom-halt"}},
+		{"a newer one's can", func(f *Facts) {
+			f.Controller.Wake["node01"], f.Board.Start.PowerOffOnHalt, f.Bootloader = "rtc", new(false), time.Date(2025, 12, 8, 0, 0, 0, 0, time.UTC)
+		}, []string{"warning eeprom-halt"}},
+		{"its input is low", func(f *Facts) { f.Rails[0].Volts, f.Rails[0].Level = new(drivers.Volt(4.76)), drivers.Warning }, []string{"warning input"}},
+		{"its input is far too low", func(f *Facts) { f.Rails[0].Volts, f.Rails[0].Level = new(drivers.Volt(4.66)), drivers.Critical }, []string{"critical input"}},
+		{"its supply gave way", func(f *Facts) { f.Board.Reset = "power chip: under-voltage; power came on" }, []string{"warning last-stop"}},
+		{"a power cut is no fault of its supply", func(f *Facts) { f.Board.Reset = "power came on" }, nil},
+		{"its journal is in memory", func(f *Facts) { f.Journal = new(false) }, []string{"warning journal"}},
 		{"nobody keeps its time", func(f *Facts) { f.Synced = new(false) }, []string{"warning time"}},
 		{"a device is not to be opened", func(f *Facts) { f.Devices[0].Err = errors.New("permission denied") }, []string{"critical device"}},
 		{"the state is in memory", func(f *Facts) { f.State.Memory = true }, []string{"critical state"}},
@@ -71,7 +84,7 @@ func TestEachProblemIsFound(t *testing.T) {
 		{"the controller complains", func(f *Facts) {
 			f.Controller.Health = []rack.Problem{{Code: "observe", Severity: "warning", Text: "on observe"}}
 		}, []string{"warning observe"}},
-		{"the worst comes first", func(f *Facts) { f.KeepsTime, f.Engine.Autolock = false, true }, []string{"critical autolock", "warning clock"}},
+		{"the worst comes first", func(f *Facts) { f.KeepsTime, f.Engine.Autolock = new(false), true }, []string{"critical autolock", "warning clock"}},
 	} {
 		f := well()
 		c.spoil(&f)

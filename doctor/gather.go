@@ -3,9 +3,11 @@ package doctor
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -41,7 +43,7 @@ type Sources struct {
 	System System
 	Engine Swarmed
 	// Board reads the machine's own sensors once.
-	Board func(ctx context.Context) (drivers.Node, error)
+	Board func(ctx context.Context) (drivers.Node, []drivers.Rail, error)
 	// Snapshot asks the controller that runs here.
 	Snapshot func(ctx context.Context) (rack.Snapshot, error)
 	// AgentPath and ControllerPath are their configurations.
@@ -55,6 +57,7 @@ func Gather(ctx context.Context, s Sources) Facts {
 	var f Facts
 	f.board(ctx, s)
 	f.time(s)
+	f.journal(s)
 	f.agent(ctx, s)
 	f.controller(ctx, s)
 	f.engine(ctx, s)
@@ -76,22 +79,24 @@ func (s Sources) text(path string) (string, bool) {
 func (f *Facts) board(ctx context.Context, s Sources) {
 	model, _ := s.text("proc/device-tree/model")
 	f.Pi = strings.HasPrefix(model, "Raspberry Pi")
-	n, err := s.Board(ctx)
+	n, rails, err := s.Board(ctx)
 	if err != nil {
 		f.unchecked("the board", err)
 		return
 	}
-	f.Board = &n
+	f.Board, f.Rails = &n, rails
+	if made, err := os.ReadFile(s.file("proc/device-tree/chosen/bootloader/build_timestamp")); err == nil && len(made) == 4 {
+		f.Bootloader = time.Unix(int64(binary.BigEndian.Uint32(made)), 0).UTC()
+	}
 	if f.Pi && n.Start == nil {
 		f.unchecked("the EEPROM's settings", errors.New("this board has none, or its firmware did not tell them"))
 	}
 }
 
 func (f *Facts) time(s Sources) {
-	clocks, _ := filepath.Glob(s.file("sys/class/rtc/rtc*"))
-	f.KeepsTime = len(clocks) > 0
 	_, err := board.FindRTC(s.Root)
 	f.Alarm = err == nil
+	f.keepsTime(s)
 	for _, path := range []string{"run/systemd/timesync/synchronized", "var/lib/chrony/drift", "var/lib/chrony/chrony.drift", "var/lib/ntp/ntp.drift", "var/lib/ntpsec/ntp.drift"} {
 		if _, err := os.Stat(s.file(path)); err == nil {
 			f.Synced = new(true)
@@ -103,6 +108,67 @@ func (f *Facts) time(s Sources) {
 		return
 	}
 	f.Synced = new(false)
+}
+
+// keepsTime looks for a clock that goes on without power. A Pi 5 has one always, and
+// seldom the battery that it goes on by; its power chip tells.
+func (f *Facts) keepsTime(s Sources) {
+	clocks, _ := filepath.Glob(s.file("sys/class/rtc/rtc*"))
+	own := 0
+	for _, dir := range clocks {
+		name, _ := os.ReadFile(filepath.Join(dir, "name"))
+		if strings.HasPrefix(string(name), "rpi") {
+			own++
+		}
+	}
+	has := func(rail string) bool {
+		return slices.ContainsFunc(f.Rails, func(r drivers.Rail) bool { return r.Name == rail })
+	}
+	switch {
+	case len(clocks) > own, own > 0 && has("BATT"):
+		f.KeepsTime = new(true)
+	case own > 0 && !has("EXT5V"):
+		f.unchecked("whether its clock has a battery", errors.New("the board's power chip does not tell"))
+	case f.Pi:
+		f.KeepsTime = new(false)
+	default:
+		f.unchecked("whether a clock goes on without power", errors.New("no clock is seen in /sys/class/rtc, which is so in a container, too"))
+	}
+}
+
+// journal reads whether journald keeps what it logs (journald.conf(5)): the last
+// file that says so is right, and "auto" depends on the folder.
+func (f *Facts) journal(s Sources) {
+	if _, err := os.Stat(s.file("run/systemd/system")); err != nil {
+		f.unchecked("whether the journal outlives the power", errors.New("systemd does not run here"))
+		return
+	}
+	storage := "auto"
+	files := []string{s.file("etc/systemd/journald.conf")}
+	// A file in /etc hides one of the same name in /usr/lib.
+	byName := map[string]string{}
+	for _, dir := range []string{"usr/lib", "run", "etc"} {
+		found, _ := filepath.Glob(s.file(dir + "/systemd/journald.conf.d/*.conf"))
+		for _, path := range found {
+			byName[filepath.Base(path)] = path
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(byName)) {
+		files = append(files, byName[name])
+	}
+	for _, path := range files {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			continue
+		}
+		for line := range strings.Lines(string(data)) {
+			if value, ok := strings.CutPrefix(strings.TrimSpace(line), "Storage="); ok {
+				storage = strings.TrimSpace(value)
+			}
+		}
+	}
+	_, err := os.Stat(s.file("var/log/journal"))
+	f.Journal = new(storage == "persistent" || storage == "auto" && err == nil)
 }
 
 func (f *Facts) agent(ctx context.Context, s Sources) {

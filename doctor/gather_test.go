@@ -58,7 +58,7 @@ func grow(t *testing.T, root string, tree map[string]string) {
 func TestWhatIsGatheredOfANode(t *testing.T) {
 	root := t.TempDir()
 	grow(t, root, map[string]string{
-		"proc/device-tree/model": "Raspberry Pi 4 Model B Rev 1.5\x00", "proc/self/mounts": "/dev/sda1 / ext4 rw 0 0\n",
+		"proc/device-tree/model": "Raspberry Pi 4 Model B Rev 1.5\x00", "proc/device-tree/chosen/bootloader/build_timestamp": "\x69\x37\x27\x32", "proc/self/mounts": "/dev/sda1 / ext4 rw 0 0\n",
 		"run/systemd/timesync/synchronized": "", "etc/docker/daemon.json": `{"shutdown-timeout": 40}`, "dev/gpiochip0": "",
 		"certs/node.pem": "", "agent.yaml": "node: node02\ncontroller: \"10.0.0.1:7480\"\ndir: " + root + "/certs\n",
 		"lastwatt.yaml": "ups: [{name: main, driver: sim, feeds: [node01, switch], cut: true}]\nnodes: {node01: {wake: ups, ups_host: true}, node02: {wake: gpio}}\n" +
@@ -68,9 +68,11 @@ func TestWhatIsGatheredOfANode(t *testing.T) {
 		closed: map[string]error{"/dev/vcio": fs.ErrPermission, "/dev/gpiochip0": nil}, habits: swarm.Habits{Role: "worker"}}
 	f := Gather(t.Context(), Sources{Root: root, System: m, Engine: m, Kinds: all.Kinds(),
 		AgentPath: filepath.Join(root, "agent.yaml"), ControllerPath: filepath.Join(root, "lastwatt.yaml"),
-		Board:    func(context.Context) (drivers.Node, error) { return drivers.Node{Start: &drivers.Start{}}, nil },
+		Board: func(context.Context) (drivers.Node, []drivers.Rail, error) {
+			return drivers.Node{Start: &drivers.Start{}}, nil, nil
+		},
 		Snapshot: func(context.Context) (rack.Snapshot, error) { return rack.Snapshot{}, fs.ErrPermission }})
-	if !f.Pi || f.KeepsTime || f.Alarm || f.Synced == nil || !*f.Synced || f.Board == nil {
+	if !f.Pi || f.KeepsTime == nil || *f.KeepsTime || f.Alarm || f.Synced == nil || !*f.Synced || f.Board == nil || f.Bootloader.Format(time.DateTime) != "2025-12-08 19:29:54" {
 		t.Errorf("the machine: %+v", f)
 	}
 	if a := f.Agent; a == nil || a.Node != "node02" || a.Err != nil || !a.Joined || a.Running == nil || *a.Running {
@@ -92,7 +94,7 @@ func TestWhatIsGatheredOfANode(t *testing.T) {
 	for _, u := range f.Unchecked {
 		unknown = append(unknown, u.What)
 	}
-	if got := strings.Join(unknown, ", "); got != "what the controller itself complains of, the Swarm's autolock and services" {
+	if got := strings.Join(unknown, ", "); got != "whether the journal outlives the power, what the controller itself complains of, the Swarm's autolock and services" {
 		t.Errorf("unknown: %s", got)
 	}
 }
@@ -101,11 +103,13 @@ func TestAMachineWithNothingOfOurs(t *testing.T) {
 	root := t.TempDir()
 	m := machine{err: errors.New("no engine")}
 	f := Gather(t.Context(), Sources{Root: root, System: m, Engine: m, Kinds: all.Kinds(), AgentPath: root + "/a", ControllerPath: root + "/c",
-		Board: func(context.Context) (drivers.Node, error) { return drivers.Node{}, errors.New("no board") }})
+		Board: func(context.Context) (drivers.Node, []drivers.Rail, error) {
+			return drivers.Node{}, nil, errors.New("no board")
+		}})
 	if f.Agent != nil || f.Controller != nil || f.Engine != nil || f.Board != nil || f.Synced != nil || len(f.Devices) > 0 {
 		t.Errorf("%+v", f)
 	}
-	if len(f.Unchecked) != 3 {
+	if len(f.Unchecked) != 5 {
 		t.Errorf("unknown: %+v", f.Unchecked)
 	}
 	if r := Examine(f); r.Worst() != drivers.Warning {
@@ -138,5 +142,60 @@ func TestATimeAsSystemctlShowsIt(t *testing.T) {
 	}
 	if _, err := unitTime("soon"); err == nil {
 		t.Error("soon is no time")
+	}
+}
+
+func TestWhetherTheJournalOutlivesThePower(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		tree map[string]string
+		want *bool
+	}{
+		{"no systemd", nil, nil},
+		{"auto, without its folder", map[string]string{"run/systemd/system/x": ""}, new(false)},
+		{"auto, with it", map[string]string{"run/systemd/system/x": "", "var/log/journal/id/system.journal": ""}, new(true)},
+		{"as Raspberry Pi OS ships it", map[string]string{"run/systemd/system/x": "", "var/log/journal/id/system.journal": "",
+			"usr/lib/systemd/journald.conf.d/40-rpi-volatile-storage.conf": "[Journal]\nStorage=volatile\n"}, new(false)},
+		{"changed since", map[string]string{"run/systemd/system/x": "", "usr/lib/systemd/journald.conf.d/40-rpi-volatile-storage.conf": "[Journal]\nStorage=volatile\n",
+			"etc/systemd/journald.conf.d/90-lastwatt.conf": "[Journal]\n#Storage=none\nStorage=persistent\n"}, new(true)},
+		{"hidden by a file of its name", map[string]string{"run/systemd/system/x": "", "usr/lib/systemd/journald.conf.d/40-rpi-volatile-storage.conf": "[Journal]\nStorage=volatile\n",
+			"etc/systemd/journald.conf.d/40-rpi-volatile-storage.conf": "", "etc/systemd/journald.conf": "[Journal]\nStorage=persistent\n"}, new(true)},
+	} {
+		root := t.TempDir()
+		grow(t, root, c.tree)
+		var f Facts
+		f.journal(Sources{Root: root})
+		if (f.Journal == nil) != (c.want == nil) || f.Journal != nil && *f.Journal != *c.want || (f.Journal == nil) != (len(f.Unchecked) == 1) {
+			t.Errorf("%s: %v, want %v; unknown: %v", c.name, f.Journal, c.want, f.Unchecked)
+		}
+	}
+}
+
+func TestWhetherAClockGoesOnWithoutPower(t *testing.T) {
+	own := map[string]string{"sys/class/rtc/rtc0/name": "rpi-rtc soc:rpi_rtc\n"}
+	hat := map[string]string{"sys/class/rtc/rtc0/name": "rpi-rtc soc:rpi_rtc\n", "sys/class/rtc/rtc1/name": "rtc-ds1307 1-0068\n"}
+	input, battery := drivers.Rail{Name: "EXT5V"}, drivers.Rail{Name: "BATT"}
+	for _, c := range []struct {
+		name  string
+		pi    bool
+		tree  map[string]string
+		rails []drivers.Rail
+		want  *bool
+	}{
+		{"a Pi 5 with a battery", true, own, []drivers.Rail{input, battery}, new(true)},
+		{"a Pi 5 without", true, own, []drivers.Rail{input}, new(false)},
+		{"a Pi 5 without, and a clock on a HAT", true, hat, []drivers.Rail{input}, new(true)},
+		{"a Pi 5 that may not be asked", true, own, nil, nil},
+		{"a Pi 4", true, nil, nil, new(false)},
+		{"a PC", false, map[string]string{"sys/class/rtc/rtc0/name": "rtc_cmos 00:01\n"}, nil, new(true)},
+		{"a container", false, nil, nil, nil},
+	} {
+		root := t.TempDir()
+		grow(t, root, c.tree)
+		f := Facts{Pi: c.pi, Rails: c.rails}
+		f.keepsTime(Sources{Root: root})
+		if (f.KeepsTime == nil) != (c.want == nil) || f.KeepsTime != nil && *f.KeepsTime != *c.want || (f.KeepsTime == nil) != (len(f.Unchecked) == 1) {
+			t.Errorf("%s: %v, want %v; unknown: %v", c.name, f.KeepsTime, c.want, f.Unchecked)
+		}
 	}
 }

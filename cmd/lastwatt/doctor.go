@@ -40,7 +40,7 @@ func doctorCommand(ctx context.Context, e env, args []string) int {
 	}
 	report := doctor.Examine(doctor.Gather(ctx, doctor.Sources{
 		Root: *root, System: system{}, Engine: engine, AgentPath: *agentPath, ControllerPath: *path, Kinds: all.Kinds(),
-		Board:    func(ctx context.Context) (drivers.Node, error) { return readBoard(ctx, *root) },
+		Board:    func(ctx context.Context) (drivers.Node, []drivers.Rail, error) { return readBoard(ctx, *root) },
 		Snapshot: func(ctx context.Context) (rack.Snapshot, error) { return snapshotOf(ctx, *socket) },
 	}))
 	if *asJSON {
@@ -62,20 +62,24 @@ func doctorCommand(ctx context.Context, e env, args []string) int {
 }
 
 // readBoard reads the board's sensors once.
-func readBoard(ctx context.Context, root string) (drivers.Node, error) {
+func readBoard(ctx context.Context, root string) (drivers.Node, []drivers.Rail, error) {
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
 	var node *drivers.Node
+	var rails []drivers.Rail
 	err := board.New(board.Options{Root: root, Clock: clock.Real()}).Run(ctx, func(r drivers.Reading) {
-		if n, ok := r.Fact.(drivers.Node); ok {
-			node = &n
-			cancel()
+		switch f := r.Fact.(type) {
+		case drivers.Node:
+			node = &f
+			cancel() // once what it tells beside is told
+		case drivers.Rail:
+			rails = append(rails, f)
 		}
 	})
 	if node == nil {
-		return drivers.Node{}, fmt.Errorf("reading the board: %w", err)
+		return drivers.Node{}, nil, fmt.Errorf("reading the board: %w", err)
 	}
-	return *node, nil
+	return *node, rails, nil
 }
 
 // system is the machine that the program runs on.

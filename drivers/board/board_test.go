@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,14 +24,40 @@ import (
 
 // rig is a board of testdata that a test may change while it runs.
 type rig struct {
-	root     string
+	root  string
+	log   bytes.Buffer
+	board *Board
+
+	mu       sync.Mutex
 	firmware mailbox.Recorded
-	log      bytes.Buffer
-	board    *Board
 	logs     map[string][]byte // of the drives
 }
 
+// answers changes what the firmware answers from now on.
+func (r *rig) answers(command, answer string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.firmware[command] = answer
+}
+
+// keeps changes what a drive keeps of its health.
+func (r *rig) keeps(drive string, log []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.logs[drive] = log
+}
+
+// Ask implements [mailbox.Asker].
+func (r *rig) Ask(command string) (string, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.firmware.Ask(command)
+}
+
+// SmartLog implements [Drives].
 func (r *rig) SmartLog(drive string) ([]byte, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if log, ok := r.logs[drive]; ok {
 		return log, nil
 	}
@@ -41,7 +68,7 @@ func newRig(t *testing.T, name string, c Config) *rig {
 	t.Helper()
 	r := &rig{logs: map[string][]byte{}}
 	r.root, r.firmware = boardtest.Board(t, "testdata", name)
-	r.board = New(Options{Config: c, Root: r.root, Clock: clock.Process(), Mailbox: r.firmware, Drives: r,
+	r.board = New(Options{Config: c, Root: r.root, Clock: clock.Process(), Mailbox: r, Drives: r,
 		Log: slog.New(slog.NewTextHandler(&r.log, nil))})
 	return r
 }
@@ -166,7 +193,7 @@ func TestAPi5TellsItsRailsAndItsFan(t *testing.T) {
 func TestAClockWithoutACellIsNoRail(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, "pi5", Config{})
-		r.firmware["pmic_read_adc"] = "  EXT5V_V volt(24)=4.92450000V\n BATT_V volt(25)=0.00341880V\n"
+		r.answers("pmic_read_adc", "  EXT5V_V volt(24)=4.92450000V\n BATT_V volt(25)=0.00341880V\n")
 		_, rails, _ := r.facts(t, time.Second, nil)
 		if _, there := rails["BATT"]; there || len(rails) != 1 {
 			t.Errorf("%+v", rails)
@@ -182,7 +209,7 @@ func TestTheInputOfAPi5IsJudged(t *testing.T) {
 		t.Run(c.volts, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newRig(t, "pi5", Config{})
-				r.firmware["pmic_read_adc"] = " EXT5V_V volt(24)=" + c.volts + "V\n"
+				r.answers("pmic_read_adc", " EXT5V_V volt(24)="+c.volts+"V\n")
 				_, rails, _ := r.facts(t, time.Second, nil)
 				if got := rails["EXT5V"].Level; got != c.want {
 					t.Errorf("%s V is %q, want %q", c.volts, got, c.want)
@@ -198,7 +225,7 @@ func TestReadingsOfThePowerChipAreAveraged(t *testing.T) {
 		high := false
 		n, rails, _ := r.facts(t, 61*time.Second, func(time.Duration) {
 			high = !high
-			r.firmware["pmic_read_adc"] = map[bool]string{true: "A_A current(0)=2.0A\nA_V volt(1)=1.0V\n", false: "A_A current(0)=4.0A\nA_V volt(1)=1.0V\n"}[high]
+			r.answers("pmic_read_adc", map[bool]string{true: "A_A current(0)=2.0A\nA_V volt(1)=1.0V\n", false: "A_A current(0)=4.0A\nA_V volt(1)=1.0V\n"}[high])
 		})
 		// A sample falls on either figure: the mean lies between, and so does the draw.
 		if a := rails["A"].Amps; a == nil || *a < 2 || *a > 4 {
@@ -270,13 +297,13 @@ func TestUnderVoltageIsCountedByItsBeginnings(t *testing.T) {
 			case 23 * time.Second:
 				alarm("0")
 			case 61 * time.Second: // and another, which only the firmware's bits tell
-				r.firmware["get_throttled"] = "throttled=0x50005"
+				r.answers("get_throttled", "throttled=0x50005")
 			case 71 * time.Second:
-				r.firmware["get_throttled"] = "throttled=0x50000"
+				r.answers("get_throttled", "throttled=0x50000")
 			case 101 * time.Second: // and one between two samples
-				r.firmware["get_throttled"] = "throttled=0x0"
+				r.answers("get_throttled", "throttled=0x0")
 			case 105 * time.Second:
-				r.firmware["get_throttled"] = "throttled=0x10000"
+				r.answers("get_throttled", "throttled=0x10000")
 			}
 		})
 		want := map[string]uint64{"under-voltage": 3, "throttled": 1}
@@ -304,7 +331,7 @@ func TestWhatHasBeenBeforeTheAgentStartedIsNotCounted(t *testing.T) {
 func TestFlagsThatAreSetHaveNames(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, "pi4", Config{})
-		r.firmware["get_throttled"] = "throttled=0xe000f"
+		r.answers("get_throttled", "throttled=0xe000f")
 		n, _, _ := r.facts(t, time.Second, nil)
 		if diff := cmp.Diff([]string{"under-voltage", "frequency capped", "throttled", "soft temperature limit"}, n.Throttled); diff != "" || !*n.UnderVoltage {
 			t.Error(diff)

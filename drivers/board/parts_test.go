@@ -178,13 +178,13 @@ func FuzzParseSmart(f *testing.F) {
 func TestWearIsAskedForSeldom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, "pi5-nvme", Config{})
-		r.logs["nvme0"] = smartLog(0, 291, 7, 3)
+		r.keeps("nvme0", smartLog(0, 291, 7, 3))
 		n, _, _ := r.facts(t, 15*time.Minute, func(at time.Duration) {
 			if at == time.Minute {
-				r.logs["nvme0"] = smartLog(0, 291, 8, 3)
+				r.keeps("nvme0", smartLog(0, 291, 8, 3))
 			}
 			if at == 11*time.Minute {
-				r.logs["nvme0"] = smartLog(0, 291, 9, 3)
+				r.keeps("nvme0", smartLog(0, 291, 9, 3))
 			}
 		})
 		want := []drivers.Drive{{Name: "nvme0", Temperature: new(drivers.Celsius(17.85)), Wear: new(drivers.Percent(8))}}
