@@ -97,7 +97,7 @@ func (c *Controller) takePart(ctx context.Context, node, source string, fact dri
 			return
 		}
 		n.Fact = f
-		if f.Draw != nil {
+		if f.Draw != nil && f.Method != drivers.ByTable { // the owner's own figure is better
 			c.step(ctx, policy.Drawn{Node: node, Watts: float64(*f.Draw), Method: f.Method})
 		}
 		c.judgeNode(ctx, n)

@@ -226,6 +226,19 @@ func TestWhatAMeterSaysIsTheLoadOrANodesDraw(t *testing.T) {
 	})
 }
 
+func TestADrawThatNothingMeasuredIsNotTakenForOneThatWas(t *testing.T) {
+	rackDesk(t, func(k *desk, _ *board, _ *heard) {
+		k.hear("node01", drivers.Node{Draw: new(drivers.Watt(6.3)), Method: drivers.ByTable})
+		if d := k.state.Seen.Nodes["node01"].Drawn; d != nil {
+			t.Errorf("the table's draw was taken: %+v", d)
+		}
+		k.hear("node01", drivers.Node{Draw: new(drivers.Watt(4.1)), Method: "PMIC estimate"})
+		if d := k.state.Seen.Nodes["node01"].Drawn; d == nil || d.Watts != 4.1 {
+			t.Errorf("the estimate was not taken: %+v", d)
+		}
+	})
+}
+
 func TestAWitnessThatDisagreesRaisesAnAlarmAndStopsNothing(t *testing.T) {
 	rackDesk(t, func(k *desk, b *board, _ *heard) {
 		k.power(false)

@@ -126,7 +126,7 @@ func (c *Controller) node(r policy.NodeRules) rack.Node {
 	if c.state.Seen.Nodes[r.Name].Parked {
 		n.State = "parked"
 	}
-	if n.Fact.Draw == nil && r.Draw > 0 {
+	if (n.Fact.Draw == nil || n.Fact.Method == drivers.ByTable) && r.Draw > 0 {
 		n.Fact.Draw, n.Fact.Method = new(drivers.Watt(r.Draw)), "table"
 	}
 	return n

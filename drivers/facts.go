@@ -90,13 +90,15 @@ type Output struct {
 	On *bool `json:"on,omitempty"`
 }
 
+// ByTable is the method of a draw that nothing measured: it is the model's.
+const ByTable = "table by model"
+
 // A Node is what a node's own sensors say of it.
 type Node struct {
 	Model       string   `json:"model,omitempty"`
 	Temperature *Celsius `json:"temperature,omitempty"`
-	// Draw is the node's draw; Method says how it is known ("table by
-	// model", "PMIC estimate", "measured DC"), never empty where Draw is not
-	// nil.
+	// Draw is the node's draw; Method says how it is known ([ByTable],
+	// "PMIC estimate", "measured DC"), never empty where Draw is not nil.
 	Draw   *Watt  `json:"draw,omitempty"`
 	Method string `json:"method,omitempty"`
 	// UnderVoltage is the firmware's flag of a supply that is too low now.

@@ -341,7 +341,7 @@ func (b *Board) draw(whole *drivers.Watt) (*drivers.Watt, string) {
 		return estimate, "PMIC estimate"
 	}
 	if w := TableDraw(ModelOf(b.model)); w > 0 {
-		return &w, "table by model"
+		return &w, drivers.ByTable
 	}
 	return nil, ""
 }
