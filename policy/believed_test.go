@@ -89,12 +89,14 @@ func TestTheUPSsTimeToEmptyIsBelieved(t *testing.T) {
 }
 
 func TestTheSlopeIsMeasuredWhereTheChargeFalls(t *testing.T) {
-	first := outage(func(o *Outage) { o.First = &Anchor{At: 50 * time.Minute, Charge: 90} })
+	first := outage(func(o *Outage) { o.First, o.Grain = &Anchor{At: 50 * time.Minute, Charge: 90}, 1 })
 	anchor := func(charge, recent float64) func(*core) {
 		return outage(func(o *Outage) {
-			o.Anchor, o.Recent, o.PerPercent = &Anchor{At: 54 * time.Minute, Charge: charge}, &Anchor{At: 58 * time.Minute, Charge: recent}, 0
+			o.Anchor, o.Recent, o.PerPercent, o.Grain = &Anchor{At: 54 * time.Minute, Charge: charge}, &Anchor{At: 58 * time.Minute, Charge: recent}, 0, 1
 		})
 	}
+	grain := func(percent float64) func(*core) { return outage(func(o *Outage) { o.Grain = percent }) }
+	cut := func(in time.Duration) func(*core) { return outage(func(o *Outage) { o.CutAt = time.Hour + in }) }
 	hold(t, func(c *core) { c.slope(new(61.0)) }, []rule{
 		{"the first reading is kept", handmade(anchor(61, 61)), "outage.first.at=1h0m0s; outage.first.charge=60"},
 		{"the first fall is where it is measured from", handmade(first), "outage.anchor.at=1h0m0s; outage.anchor.charge=60; outage.recent.at=1h0m0s; outage.recent.charge=60; outage.watts=34"},
@@ -103,6 +105,11 @@ func TestTheSlopeIsMeasuredWhereTheChargeFalls(t *testing.T) {
 		{"a few points lately say nothing", handmade(first, anchor(66, 62.9)), "outage.per_percent=1m0s"},
 		{"a slower fall lately does not make it longer", handmade(first, anchor(70, 63)), "outage.per_percent=36s"},
 		{"each five points are written down", handmade(first, anchor(65, 65)), "outage.per_percent=24s; outage.recent.at=1h0m0s; outage.recent.charge=60"},
+		{"the gauge's step is kept in mind", handmade(first, anchor(61, 61), grain(0)), "outage.grain=1"},
+		{"the least of them", handmade(first, anchor(61, 61), grain(1.1)), "outage.grain=1"},
+		{"not a greater one", handmade(first, anchor(61, 61), grain(0.9)), ""},
+		{"not when the outlets are off", handmade(anchor(63, 63), grain(0), cut(0)), ""},
+		{"but until then", handmade(first, anchor(63, 63), cut(1)), "outage.per_percent=40s"},
 		{"not on mains", handmade(first, onMains(0)), ""},
 		{"not without a charge", handmade(first, func(c *core) { c.s.Seen.UPS.Charge = nil }), ""},
 		{"not without an outage", handmade(func(c *core) { c.s.Outage = nil }), ""},
@@ -111,16 +118,6 @@ func TestTheSlopeIsMeasuredWhereTheChargeFalls(t *testing.T) {
 	})
 	hold(t, func(c *core) { c.slope(new(60.0)) }, []rule{{"a charge that stands still is no fall", handmade(first), ""}})
 	hold(t, func(c *core) { c.slope(nil) }, []rule{{"nor is the first there is", handmade(first), ""}})
-	c := handmade(func(c *core) {
-		c.s.Battery.Discharges = []Discharge{{Watts: 34, PerPercent: 30 * time.Second, Points: 1e9}}
-	})
-	if got := c.perPercent(); got != time.Minute {
-		t.Errorf("a percent lasts %s, want what was measured in this outage", got)
-	}
-	c.s.Outage.PerPercent = 0
-	if got := c.perPercent().Round(time.Millisecond); got != 30*time.Second {
-		t.Errorf("a percent lasts %s, want what it did before", got)
-	}
 }
 
 func TestAFigureThatJumpsCountsWhenItIsToldTwice(t *testing.T) {

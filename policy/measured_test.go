@@ -148,7 +148,7 @@ func TestTheNodesHaveWhatTheBatteryLeavesThem(t *testing.T) {
 		want time.Duration
 	}{
 		{"at most their budget", handmade(quick), 2 * time.Minute},
-		{"less the time for the cut and the host", handmade(quick, left(3)), 80 * time.Second},
+		{"less the time for the cut and the host, which was never measured", handmade(quick, left(3)), 110 * time.Second},
 		{"but never less than they need", handmade(quick, left(1)), 25 * time.Second},
 		{"one that starts has to be up first", handmade(quick, runs("node02", Booting)), 4 * time.Minute},
 		{"whatever is left", handmade(quick, left(1), runs("node02", Booting)), 145 * time.Second},
@@ -157,6 +157,39 @@ func TestTheNodesHaveWhatTheBatteryLeavesThem(t *testing.T) {
 	} {
 		if got := row.core.patience(); got != row.want {
 			t.Errorf("%s: the nodes have %s, want %s", row.name, got, row.want)
+		}
+	}
+}
+
+func TestAParkThatWasNeverMeasuredTakesHalfAsLongAgainAsTheSlowestOther(t *testing.T) {
+	took := func(node string, halt, park int) func(*core) {
+		return func(c *core) {
+			t := Times{}
+			if halt > 0 {
+				t.Halt = []time.Duration{time.Duration(halt) * time.Second}
+			}
+			if park > 0 {
+				t.Park = []time.Duration{time.Duration(park) * time.Second}
+			}
+			c.s.Measured = cloneMap(c.s.Measured)
+			c.s.Measured[node] = t
+		}
+	}
+	for _, row := range []struct {
+		name string
+		core *core
+		want time.Duration
+	}{
+		{"its budget, where nothing was", handmade(), time.Minute},
+		{"the slowest halt", handmade(took("node02", 20, 10), took("node03", 10, 0)), 30 * time.Second},
+		{"or the slowest park", handmade(took("node02", 10, 20), took("node03", 0, 10)), 30 * time.Second},
+		{"also the last one's", handmade(took("node02", 10, 0), took("node04", 20, 0)), 30 * time.Second},
+		{"its own, where there is one", handmade(took("node01", 0, 8), took("node02", 30, 30)), 12 * time.Second},
+		{"never more than its budget", handmade(took("node02", 41, 0)), time.Minute},
+		{"and up to that", handmade(took("node02", 38, 0)), 57 * time.Second},
+	} {
+		if got := row.core.parkTime("node01"); got != row.want {
+			t.Errorf("%s: it takes %s, want %s", row.name, got, row.want)
 		}
 	}
 }

@@ -104,6 +104,15 @@ func TestRestoringWaitsForMainsAndForEnergy(t *testing.T) {
 	still := func(d time.Duration) func(*core) { return func(c *core) { c.s.Seen.UPS.Still = c.s.Now - d } }
 	unknown := func(c *core) { c.s.Seen.UPS.Charge = nil }
 	wanted := func(percent float64) func(*core) { return func(c *core) { c.r.RestoreCharge = percent } }
+	slope := func(watts float64) func(*core) { return outage(func(o *Outage) { o.Watts = watts }) }
+	told := func(runtime time.Duration) func(*core) {
+		return func(c *core) { c.s.Seen.UPS.Runtime, c.s.Seen.UPS.Load = &runtime, new(4.0) }
+	}
+	idle := func(c *core) {
+		for _, n := range c.r.Nodes {
+			runs(n.Name, Idle)(c)
+		}
+	}
 	// With mains nodes park: one boot, one stop and the reserve are 2 min, 3 min 40 s and 2 min 20 s.
 	energy := func(more time.Duration) func(*core) { return func(c *core) { c.r.Reserve = 140*time.Second + more } }
 	for _, row := range []struct {
@@ -114,10 +123,17 @@ func TestRestoringWaitsForMainsAndForEnergy(t *testing.T) {
 		{"both are there", handmade(onMains(90 * time.Second)), true},
 		{"mains is not stable", handmade(onMains(90*time.Second - 1)), false},
 		{"the UPS does not answer", handmade(onMains(time.Hour), func(c *core) { c.s.Seen.UPS.Contact = false }), false},
-		{"just enough energy", handmade(onMains(time.Hour), still(0), charge(8), energy(0)), true},
-		{"not quite", handmade(onMains(time.Hour), still(0), charge(8), energy(1)), false},
-		{"a full battery is enough, whatever it lasts", handmade(onMains(time.Hour), still(0), charge(99), outage(func(o *Outage) { o.PerPercent = 1 })), true},
-		{"one that is not is not", handmade(onMains(time.Hour), still(0), charge(98.9), outage(func(o *Outage) { o.PerPercent = 1 })), false},
+		{"just enough energy", handmade(onMains(time.Hour), still(0), slope(34), charge(8), energy(0)), true},
+		{"not quite", handmade(onMains(time.Hour), still(0), slope(34), charge(8), energy(1)), false},
+		{"a slope at a lighter load says nothing of all nodes", handmade(onMains(time.Hour), still(0), slope(33.9), charge(30), energy(0)), false},
+		{"one at their load does, whichever are off now", handmade(onMains(time.Hour), still(0), slope(34), charge(30), energy(0), runs("node04", Halted)), true},
+		{"known discharges count at their load, too", handmade(onMains(time.Hour), still(0), lasted(time.Minute, time.Hour), charge(7), energy(0), idle), false},
+		{"by as much", handmade(onMains(time.Hour), still(0), lasted(time.Minute+1, time.Hour), charge(8), energy(0), idle), true},
+		{"the UPS's time to empty", handmade(onMains(time.Hour), still(0), charge(30), energy(0), told(8*time.Minute)), true},
+		{"as long as it says", handmade(onMains(time.Hour), still(0), charge(30), energy(0), told(8*time.Minute-1)), false},
+		{"not where one once stood still", handmade(onMains(time.Hour), still(0), charge(30), energy(0), told(8*time.Minute), func(c *core) { c.s.Battery.Stuck = 2 * time.Hour }), false},
+		{"a full battery is enough, whatever it lasts", handmade(onMains(time.Hour), still(0), charge(99), outage(func(o *Outage) { o.PerPercent, o.Watts = 1, 34 })), true},
+		{"one that is not is not", handmade(onMains(time.Hour), still(0), charge(98.9), outage(func(o *Outage) { o.PerPercent, o.Watts = 1, 34 })), false},
 		{"a charge that stands still for two hours is a full one", handmade(onMains(3*time.Hour), still(2*time.Hour), charge(1)), true},
 		{"not for less", handmade(onMains(3*time.Hour), still(2*time.Hour-1), charge(1)), false},
 		{"nor where mains was away meanwhile", handmade(onMains(time.Hour), still(3*time.Hour), charge(1)), false},
@@ -267,7 +283,9 @@ func TestAStepOfRestoringIsComplete(t *testing.T) {
 	hold(t, says, []rule{
 		{"nodes are back", handmade(restoring(StepReturn)), "tell info complete"},
 		{"how long they took is measured", handmade(restoring(StepReturn), runs("node02", Booting), back("node02")), "measured.node02.boot.0=1m0s; outage.runs.node02.at gone; tell info complete"},
-		{"one is not", handmade(restoring(StepReturn), runs("node02", Missed), gone("node02", time.Minute)), ""},
+		{"one is not", handmade(restoring(StepReturn), gone("node02", time.Minute), outage(func(o *Outage) { o.Runs["node02"] = Run{State: Missed, BootID: "1"} })), ""},
+		{"one whose time ran out is off after all", handmade(restoring(StepReturn), runs("node02", Missed), gone("node02", Settle)), "outage.runs.node02.state=halted; tell info node_stopped node02"},
+		{"not before it is gone for long enough", handmade(restoring(StepReturn), runs("node02", Missed), gone("node02", Settle-1)), ""},
 		{"one that went off only now is woken", handmade(restoring(StepReturn), shed, woken, runs("node04", Halting), gone("node04", time.Minute)),
 			"measured.node04.halt.0=1m0s; outage.runs.node04.state=halted; tell info node_stopped node04; wake node04"},
 		{"one that parked only now starts", handmade(restoring(StepReturn), parkedNode("node02")), "reboot node02"},
@@ -342,7 +360,7 @@ func TestAStepOfRestoringThatTakesTooLong(t *testing.T) {
 	wasCut := outage(func(o *Outage) { o.Cut = true })
 	const next = "outage.deadline=1h0m40s; outage.ok=true; "
 	const putBack = "outage.step=put back; outage.step_began=1h0m0s"
-	const cycled = "outage.deadline=1h1m0s; outage.doing=stop; outage.doing_began=1h0m0s; outage.runs.node03.at gone; outage.runs.node03.boot_id gone; outage.runs.node03.state gone; outage.step=nodes; outage.step_began=1h0m0s; phase=committed; "
+	const cycled = "outage.committed=true; outage.deadline=1h1m0s; outage.doing=stop; outage.doing_began=1h0m0s; outage.runs.node03.at gone; outage.runs.node03.boot_id gone; outage.runs.node03.state gone; outage.step=nodes; outage.step_began=1h0m0s; phase=committed; "
 	hold(t, func(c *core) { c.late() }, []rule{
 		{"the Swarm is tried on, and told", handmade(restoring(StepRestore), before("node04"), waiting(DoChange, "")), "outage.deadline=1h20m0s; outage.retry_at=1h0m0s; cancel p1; tell critical restore_incomplete"},
 		{"a node that is missing is named", handmade(restoring(StepReturn), off), next + "outage.short.0=node02 did not come back; " + putBack},
@@ -350,7 +368,9 @@ func TestAStepOfRestoringThatTakesTooLong(t *testing.T) {
 		{"what runs is cancelled", handmade(restoring(StepReturn), off, waiting(DoReboot, "node03")), next + "outage.runs.node03.at=59m30s; outage.runs.node03.state=booting; outage.short.0=node02 did not come back; " + putBack + "; cancel p1"},
 		{"where only a power cycle helps, it comes", handmade(restoring(StepReturn), off, halts, runs("node03", Parked), back("node03")), cycled + "tell critical committed; park node03 7 min; park node04 7 min"},
 		{"whatever runs", handmade(restoring(StepReturn), off, halts, runs("node03", Parked), back("node03"), waiting(DoVerify, "")), cycled + "cancel p1; tell critical committed; park node03 7 min; park node04 7 min"},
-		{"not a second time", handmade(restoring(StepReturn), off, halts, wasCut), next + "outage.short.0=node02 did not come back; " + putBack},
+		{"also after a cut that came before they were halted", handmade(restoring(StepReturn), off, halts, wasCut), strings.Replace(cycled, "outage.runs.node03.at gone; outage.runs.node03.boot_id gone; outage.runs.node03.state gone; ", "", 1) + "tell critical committed; park node03 8 min; park node04 8 min"},
+		{"not while nobody knows of mains", handmade(restoring(StepReturn), off, halts, func(c *core) { c.s.Seen.UPS.Power = Unknown }), "outage.deadline=1h2m0s"},
+		{"nor where the outlets come on again without mains", handmade(restoring(StepReturn), off, halts, outage(func(o *Outage) { o.KeepsOn = true })), next + "outage.short.0=node02 did not come back; " + putBack},
 		{"nor without a UPS that cuts", handmade(restoring(StepReturn), off, halts, func(c *core) { c.r.UPS.Cut = false }), next + "outage.short.0=node02 did not come back; " + putBack},
 		{"nor where nobody was halted", handmade(restoring(StepReturn), off), next + "outage.short.0=node02 did not come back; " + putBack},
 		{"nor where nobody is missing", handmade(restoring(StepReturn), halts), next + "outage.short.0=the Swarm did not become ready in time; " + putBack},

@@ -23,41 +23,47 @@ func TestAStartForgetsWhatWasOnlySeen(t *testing.T) {
 	}
 	hold(t, func(c *core) { c.started(Started{BootID: "boot1"}) }, []rule{
 		{"on mains, all that the UPS said", handmade(quiet, func(c *core) { c.s.Outage, c.s.Phase = nil, Mains }),
-			nodes + "; seen.ups.at=0; seen.ups.charge gone; seen.ups.contact=false; seen.ups.power=; seen.ups.since=0; seen.ups.still gone"},
-		{"in an outage, only the contact", handmade(quiet, outage(func(o *Outage) { o.RetryAt = time.Minute })), "outage.retry_at=1h0m0s; " + nodes + "; seen.ups.contact=false"},
+			nodes + "; seen.ups.at=0; seen.ups.charge gone; seen.ups.contact=false; seen.ups.gone=1h0m0s; seen.ups.power=; seen.ups.since=0; seen.ups.still gone"},
+		{"and then none is missed that never answered", handmade(quiet, func(c *core) { c.s.Outage, c.s.Phase, c.s.Seen.UPS = nil, Mains, UPS{} }), nodes},
+		{"but one that was gone is", handmade(quiet, func(c *core) { c.s.Outage, c.s.Phase, c.s.Seen.UPS = nil, Mains, UPS{Gone: time.Minute} }), nodes + "; seen.ups.gone=1h0m0s"},
+		{"that it is missed was told before", handmade(quiet, func(c *core) { c.s.Outage, c.s.Phase, c.s.Seen.UPS = nil, Mains, UPS{Gone: time.Minute, Missed: true} }), nodes + "; seen.ups.gone=1h0m0s"},
+		{"in an outage, only the contact", handmade(quiet, outage(func(o *Outage) { o.RetryAt = time.Minute })), "outage.retry_at=1h0m0s; " + nodes + "; seen.ups.contact=false; seen.ups.gone=1h0m0s"},
 		{"a step that needs to know the Swarm begins with it again", handmade(quiet, doing(Stopping, Stop, StepPause)),
-			"outage.deadline=1h0m30s; outage.step=snapshot; outage.step_began=1h0m0s; " + nodes + "; seen.ups.contact=false; snapshot"},
+			"outage.deadline=1h0m30s; outage.step=snapshot; outage.step_began=1h0m0s; " + nodes + "; seen.ups.contact=false; seen.ups.gone=1h0m0s; snapshot"},
 		{"so does one that drains", handmade(quiet, doing(Stopping, Stop, StepDrain)),
-			"outage.deadline=1h0m30s; outage.step=snapshot; outage.step_began=1h0m0s; " + nodes + "; seen.ups.contact=false; snapshot"},
+			"outage.deadline=1h0m30s; outage.step=snapshot; outage.step_began=1h0m0s; " + nodes + "; seen.ups.contact=false; seen.ups.gone=1h0m0s; snapshot"},
 		{"and one that waits for the services", handmade(quiet, doing(Stopping, Stop, StepAwait)),
-			"outage.deadline=1h0m30s; outage.step=snapshot; outage.step_began=1h0m0s; " + nodes + "; seen.ups.contact=false; snapshot"},
-		{"others go on", handmade(quiet, doing(Committed, Stop, StepNodes)), "outage.retry_at=1h0m0s; " + nodes + "; seen.ups.contact=false"},
+			"outage.deadline=1h0m30s; outage.step=snapshot; outage.step_began=1h0m0s; " + nodes + "; seen.ups.contact=false; seen.ups.gone=1h0m0s; snapshot"},
+		{"others go on", handmade(quiet, doing(Committed, Stop, StepNodes)), "outage.retry_at=1h0m0s; " + nodes + "; seen.ups.contact=false; seen.ups.gone=1h0m0s"},
 		{"an order that was running may have been taken", handmade(quiet, doing(Committed, Stop, StepNodes), waiting(DoHalt, "node02")),
-			"outage.retry_at=1h0m0s; outage.runs.node02.at=59m30s; outage.runs.node02.boot_id=1; outage.runs.node02.state=asked; " + nodes + "; seen.ups.contact=false"},
+			"outage.retry_at=1h0m0s; outage.runs.node02.at=59m30s; outage.runs.node02.boot_id=1; outage.runs.node02.state=asked; " + nodes + "; seen.ups.contact=false; seen.ups.gone=1h0m0s"},
 	})
 	hold(t, func(c *core) { c.started(Started{BootID: "boot2"}) }, []rule{
-		{"another boot id after none is no reboot", handmade(quiet, func(c *core) { c.s.BootID = "" }), "boot_id=boot2; outage.retry_at=1h0m0s; " + nodes + "; seen.ups.contact=false"},
+		{"another boot id after none is no reboot", handmade(quiet, func(c *core) { c.s.BootID = "" }), "boot_id=boot2; outage.retry_at=1h0m0s; " + nodes + "; seen.ups.contact=false; seen.ups.gone=1h0m0s"},
 		{"a reboot on battery counts what was on battery until the journal's time", handmade(quiet, resume),
 			"boot_id=boot2; outage.battery=8m0s; outage.early=true; outage.rebooted=true; outage.retry_at=1h0m0s; " + nodes +
-				"; seen.ups.at=0; seen.ups.charge gone; seen.ups.contact=false; seen.ups.since=1h0m0s; seen.ups.still gone"},
+				"; seen.ups.at=0; seen.ups.charge gone; seen.ups.contact=false; seen.ups.gone=1h0m0s; seen.ups.since=1h0m0s; seen.ups.still gone"},
 		{"and never less than nothing", handmade(quiet, func(c *core) { c.before = 40 * time.Minute }),
 			"boot_id=boot2; outage.early=true; outage.rebooted=true; outage.retry_at=1h0m0s; " + nodes +
-				"; seen.ups.at=0; seen.ups.charge gone; seen.ups.contact=false; seen.ups.since=1h0m0s; seen.ups.still gone"},
+				"; seen.ups.at=0; seen.ups.charge gone; seen.ups.contact=false; seen.ups.gone=1h0m0s; seen.ups.since=1h0m0s; seen.ups.still gone"},
 		{"nor from before the outage", handmade(quiet, outage(func(o *Outage) { o.Began = 55 * time.Minute })),
 			"boot_id=boot2; outage.battery=5m0s; outage.early=true; outage.rebooted=true; outage.retry_at=1h0m0s; " + nodes +
-				"; seen.ups.at=0; seen.ups.charge gone; seen.ups.contact=false; seen.ups.since=1h0m0s; seen.ups.still gone"},
+				"; seen.ups.at=0; seen.ups.charge gone; seen.ups.contact=false; seen.ups.gone=1h0m0s; seen.ups.since=1h0m0s; seen.ups.still gone"},
 		{"with mains back, none", handmade(quiet, onMains(time.Minute)),
 			"boot_id=boot2; outage.early=true; outage.rebooted=true; outage.retry_at=1h0m0s; " + nodes +
-				"; seen.ups.at=0; seen.ups.charge gone; seen.ups.contact=false; seen.ups.power=battery; seen.ups.since=1h0m0s; seen.ups.still gone"},
+				"; seen.ups.at=0; seen.ups.charge gone; seen.ups.contact=false; seen.ups.gone=1h0m0s; seen.ups.power=battery; seen.ups.since=1h0m0s; seen.ups.still gone"},
 		{"a reboot after the commit restores, and forgets the cut", handmade(quiet, onMains(time.Minute), doing(Committed, Stop, StepNodes), outage(func(o *Outage) { o.CutAt = 2 * time.Hour })),
 			"boot_id=boot2; outage.cut_at gone; outage.deadline=0; outage.doing=restore; outage.doing_began=1h0m0s; outage.early=true; outage.rebooted=true; outage.step=wait; outage.step_began=1h0m0s; phase=recovering; " + nodes +
-				"; seen.ups.at=0; seen.ups.charge gone; seen.ups.contact=false; seen.ups.power=; seen.ups.since=1h0m0s; seen.ups.still gone; tell info recovering"},
+				"; seen.ups.at=0; seen.ups.charge gone; seen.ups.contact=false; seen.ups.gone=1h0m0s; seen.ups.power=; seen.ups.since=1h0m0s; seen.ups.still gone; tell info recovering"},
 		{"so does one in the dark", handmade(quiet, onMains(time.Minute), doing(Dark, Stop, "")),
 			"boot_id=boot2; outage.deadline=0; outage.doing=restore; outage.doing_began=1h0m0s; outage.early=true; outage.rebooted=true; outage.step=wait; outage.step_began=1h0m0s; phase=recovering; " + nodes +
-				"; seen.ups.at=0; seen.ups.charge gone; seen.ups.contact=false; seen.ups.power=; seen.ups.since=1h0m0s; seen.ups.still gone; tell info recovering"},
+				"; seen.ups.at=0; seen.ups.charge gone; seen.ups.contact=false; seen.ups.gone=1h0m0s; seen.ups.power=; seen.ups.since=1h0m0s; seen.ups.still gone; tell info recovering"},
+		{"that it is missed is known after a reboot, too", handmade(quiet, onMains(time.Minute), doing(Recovering, Restoring, StepReturn), func(c *core) { c.s.Seen.UPS.Missed, c.s.Seen.UPS.Contact = true, false }),
+			"boot_id=boot2; outage.early=true; outage.rebooted=true; outage.retry_at=1h0m0s; " + nodes +
+				"; seen.ups.at=0; seen.ups.charge gone; seen.ups.gone=1h0m0s; seen.ups.power=; seen.ups.since=1h0m0s; seen.ups.still gone"},
 		{"one while restoring goes on, with mains unknown", handmade(quiet, onMains(time.Minute), doing(Recovering, Restoring, StepReturn)),
 			"boot_id=boot2; outage.early=true; outage.rebooted=true; outage.retry_at=1h0m0s; " + nodes +
-				"; seen.ups.at=0; seen.ups.charge gone; seen.ups.contact=false; seen.ups.power=; seen.ups.since=1h0m0s; seen.ups.still gone"},
+				"; seen.ups.at=0; seen.ups.charge gone; seen.ups.contact=false; seen.ups.gone=1h0m0s; seen.ups.power=; seen.ups.since=1h0m0s; seen.ups.still gone"},
 	})
 	c := handmade(outage(func(o *Outage) { o.First, o.Anchor, o.Recent = &Anchor{}, &Anchor{}, &Anchor{} }))
 	if c.started(Started{BootID: "boot1"}); c.s.Outage.First != nil || c.s.Outage.Anchor != nil || c.s.Outage.Recent != nil || c.s.Seen.Swarm.Known {
@@ -137,26 +143,30 @@ func TestANodeThatIsSeen(t *testing.T) {
 }
 
 func TestAReadingThatIsTaken(t *testing.T) {
-	deaf := func(c *core) { c.s.Seen.UPS.Contact = false }
+	deaf := func(c *core) { c.s.Seen.UPS.Contact, c.s.Seen.UPS.Gone = false, c.s.Now-10*time.Second }
+	missed := func(c *core) {
+		c.s.Seen.UPS.Contact, c.s.Seen.UPS.Gone, c.s.Seen.UPS.Missed = false, c.s.Now-time.Minute, true
+	}
 	none := func(c *core) { c.s.Outage, c.s.Phase = nil, Mains; onMains(time.Hour)(c) }
 	at := func(c *core) { c.s.Seen.UPS.At = c.s.Now - 10*time.Second }
 	hold(t, func(c *core) { c.reading(Reading{Power: OnBattery, Charge: new(60.0)}) }, []rule{
 		{"the same charge stands still", handmade(at), "outage.first.at=1h0m0s; outage.first.charge=60; seen.ups.at=1h0m0s"},
 		{"a first charge does not", handmade(at, func(c *core) { c.s.Seen.UPS.Charge = nil }), "outage.first.at=1h0m0s; outage.first.charge=60; seen.ups.at=1h0m0s; seen.ups.charge=60; seen.ups.still=1h0m0s"},
 		{"nor another", handmade(at, func(c *core) { c.s.Seen.UPS.Charge = new(59.0) }), "outage.first.at=1h0m0s; outage.first.charge=60; seen.ups.at=1h0m0s; seen.ups.charge=60; seen.ups.still=1h0m0s"},
-		{"contact that is back is told in an outage", handmade(at, deaf), "outage.first.at=1h0m0s; outage.first.charge=60; seen.ups.at=1h0m0s; seen.ups.contact=true; tell info contact_back"},
-		{"but not by the first reading there is", handmade(deaf, func(c *core) { c.s.Seen.UPS.At = 0 }), "outage.first.at=1h0m0s; outage.first.charge=60; seen.ups.at=1h0m0s; seen.ups.contact=true"},
-		{"and not without an outage", handmade(at, deaf, none), "seen.ups.at=1h0m0s; seen.ups.contact=true; seen.ups.power=battery; seen.ups.since=1h0m0s"},
+		{"contact that is back is told where it was missed", handmade(at, missed), "outage.first.at=1h0m0s; outage.first.charge=60; seen.ups.at=1h0m0s; seen.ups.contact=true; seen.ups.gone gone; seen.ups.missed gone; tell info contact_back"},
+		{"also without an outage", handmade(at, missed, none), "seen.ups.at=1h0m0s; seen.ups.contact=true; seen.ups.gone gone; seen.ups.missed gone; seen.ups.power=battery; seen.ups.since=1h0m0s; tell info contact_back"},
+		{"but not where it was only gone for moments", handmade(at, deaf), "outage.first.at=1h0m0s; outage.first.charge=60; seen.ups.at=1h0m0s; seen.ups.contact=true; seen.ups.gone gone"},
 	})
 	hold(t, func(c *core) { c.reading(Reading{Power: Unknown, Low: true}) }, []rule{
-		{"an unknown power changes none", handmade(), "seen.ups.charge gone; seen.ups.low=true; seen.ups.still=1h0m0s"},
+		{"an unknown power changes none", handmade(), "seen.ups.charge gone; seen.ups.low=true; seen.ups.low_since=1h0m0s; seen.ups.still=1h0m0s"},
+		{"the low battery flag is as old as it is", handmade(func(c *core) { c.s.Seen.UPS.Low, c.s.Seen.UPS.LowSince = true, 59*time.Minute }), "seen.ups.charge gone; seen.ups.still=1h0m0s"},
 	})
 	end := outage(func(o *Outage) {
-		o.End, o.Rebooted = &End{Dark: 30, Expect: 10, For: 10 * time.Minute, Watts: 20}, true
+		o.End, o.Rebooted = &End{Dark: 30, Expect: 10, For: 10 * time.Minute}, true
 	})
 	hold(t, func(c *core) { c.reading(Reading{Power: OnMains, Charge: new(60.0)}) }, []rule{
 		{"the first one after the power was off teaches of the battery", handmade(onMains(time.Minute), end),
-			"battery.lowest=30; battery.lowest_at=1h0m0s; battery.short=true; outage.end.dark gone; outage.end.expect gone; outage.end.for gone; outage.end.watts gone"},
+			"battery.lowest=30; battery.lowest_at=1h0m0s; battery.short=true; outage.end.dark gone; outage.end.expect gone; outage.end.for gone"},
 		{"not where the machine never stopped", handmade(onMains(time.Minute), end, outage(func(o *Outage) { o.Rebooted = false })), ""},
 	})
 	hold(t, func(c *core) { c.reading(Reading{Power: OnMains}) }, []rule{
@@ -190,16 +200,31 @@ func TestMainsThatTurns(t *testing.T) {
 }
 
 func TestContactWithTheUPS(t *testing.T) {
-	deaf := func(c *core) { c.s.Seen.UPS.Contact = false }
+	deaf := func(ago time.Duration) func(*core) {
+		return func(c *core) { c.s.Seen.UPS.Contact, c.s.Seen.UPS.Gone = false, c.s.Now-ago }
+	}
+	missed := func(c *core) { c.s.Seen.UPS.Missed = true }
 	hold(t, func(c *core) { c.contact(Contact{Lost: true}) }, []rule{
-		{"lost on battery", handmade(), "seen.ups.contact=false; tell critical contact_lost"},
-		{"lost on mains", handmade(onMains(0)), "seen.ups.contact=false; tell warning contact_lost"},
-		{"lost is told once", handmade(deaf), ""},
+		{"lost is told by nobody yet", handmade(), "seen.ups.contact=false; seen.ups.gone=1h0m0s"},
+		{"nor is it lost twice", handmade(deaf(time.Minute)), ""},
 	})
 	hold(t, func(c *core) { c.contact(Contact{}) }, []rule{
-		{"back", handmade(deaf), "seen.ups.contact=true; tell info contact_back"},
+		{"back, where it was missed", handmade(deaf(time.Minute), missed), "seen.ups.contact=true; seen.ups.gone gone; seen.ups.missed gone; tell info contact_back"},
+		{"back before anybody was told", handmade(deaf(10 * time.Second)), "seen.ups.contact=true; seen.ups.gone gone"},
 		{"back is told once", handmade(), ""},
 	})
+	hold(t, func(c *core) { c.missed() }, []rule{
+		{"gone for as long as some leave the bus", handmade(deaf(contactGrace - 1)), ""},
+		{"gone for longer, on battery", handmade(deaf(contactGrace)), "seen.ups.missed=true; tell critical contact_lost"},
+		{"on mains", handmade(onMains(0), deaf(contactGrace)), "seen.ups.missed=true; tell warning contact_lost"},
+		{"that is told once", handmade(deaf(time.Minute), missed), ""},
+		{"not of one that never answered", handmade(func(c *core) { c.s.Seen.UPS = UPS{} }), ""},
+		{"nor of one that does", handmade(func(c *core) { c.s.Seen.UPS.Gone = time.Minute }), ""},
+	})
+	c := handmade(deaf(contactGrace))
+	if _, effects := Step(c.r, c.s, Event{At: c.s.Now, What: Tick{}}); !slices.Equal(did(effects), []string{"tell critical contact_lost"}) {
+		t.Errorf("a tick at the end of the grace does %q", did(effects))
+	}
 }
 
 func TestADrawIsKeptWithItsTime(t *testing.T) {

@@ -100,19 +100,96 @@ func TestAParkOutlastsWhatIsStillComing(t *testing.T) {
 	}
 }
 
-func TestTheCutLeavesTime(t *testing.T) {
-	alarm := func(in time.Duration) func(*core) {
-		return func(c *core) {
-			c.s.Outage.Runs["node02"] = Run{State: Halted, BootID: "1", Alarm: c.s.Now + in}
-			c.s.Seen.Nodes["node02"] = Node{BootID: "1"}
-		}
+// starts is a node that is off or parked, and that its clock, or the timer of its
+// park, starts again in so long.
+func starts(name string, state RunState, in time.Duration) func(*core) {
+	return func(c *core) {
+		c.s.Outage.Runs[name] = Run{State: state, BootID: "1", Alarm: c.s.Now + in}
+		c.s.Seen.Nodes[name] = Node{Connected: state == Parked, Parked: state == Parked, BootID: "1"}
 	}
+}
+
+func TestTheCutLeavesTime(t *testing.T) {
 	step := func(d time.Duration) func(*core) { return func(c *core) { c.r.UPS.DelayStep = d } }
 	wasCut := outage(func(o *Outage) { o.Cut = true })
-	learns := func(c *core) {
-		c.r.LearnEmpty, c.s.Battery = true, Battery{Discharges: []Discharge{{Watts: 12.7, PerPercent: time.Minute, Points: 1e9}}}
+	hostless := func(c *core) { c.r.Nodes[0].UPSHost = false }
+	for _, row := range []struct {
+		name string
+		core *core
+		want time.Duration
+	}{
+		{"for the host to park", handmade(step(0)), 75 * time.Second},
+		{"in whole steps of the device", handmade(), 2 * time.Minute},
+		{"and no step more than needed", handmade(step(15 * time.Second)), 75 * time.Second},
+		{"without a host, little", handmade(step(0), hostless), 15 * time.Second},
+		{"as where it is parked", handmade(step(0), runs("node01", Parked)), 15 * time.Second},
+		{"for nodes that may be starting since the outlets went off", handmade(step(0), onMains(0), wasCut, gone("node02", 0)), 3 * time.Minute},
+		{"not where all are there", handmade(step(0), onMains(0), wasCut), 75 * time.Second},
+		{"nor where the outlets were never off", handmade(step(0), onMains(0), gone("node02", 0)), 75 * time.Second},
+		{"nor for one that was gone before the outage", handmade(step(0), onMains(0), wasCut, gone("node02", 0), outage(func(o *Outage) { o.Away = []string{"node02"} })), 75 * time.Second},
+		{"with mains also for one that was seen to go off", handmade(step(0), onMains(0), wasCut, runs("node02", Halted), gone("node02", 0)), 3 * time.Minute},
+		{"on battery not for that", handmade(step(0), wasCut, runs("node02", Halted), gone("node02", 0)), 75 * time.Second},
+		{"but for another", handmade(step(0), wasCut, gone("node02", 0)), 3 * time.Minute},
+	} {
+		if got := row.core.cutDelay(); got != row.want {
+			t.Errorf("%s: the cut comes after %s, want %s", row.name, got, row.want)
+		}
 	}
+}
+
+func TestTheCutTakesNoNodeThatIsStarting(t *testing.T) {
+	none := func(c *core) { c.r.UPS.DelayStep = 0 }
+	// The cut comes after 2 min, or 15 s with no steps and the host parked. A start
+	// and a park take 3 min.
+	for _, row := range []struct {
+		name string
+		core *core
+		want time.Duration
+	}{
+		{"it comes after one that starts before", handmade(starts("node02", Halted, 90*time.Second)), 5 * time.Minute},
+		{"or at the same time", handmade(starts("node02", Halted, 2*time.Minute)), 5 * time.Minute},
+		{"or less than a step of the device and the last syncs after", handmade(starts("node02", Halted, 3*time.Minute+Settle-1)), 7 * time.Minute},
+		{"before one that starts later", handmade(starts("node02", Halted, 3*time.Minute+Settle)), 2 * time.Minute},
+		{"long after one that does so much later", handmade(starts("node02", Halted, time.Hour)), 2 * time.Minute},
+		{"one that is starting now has its time", handmade(starts("node02", Halted, 0)), 3 * time.Minute},
+		{"to the last moment", handmade(none, runs("node01", Parked), starts("node02", Halted, -2*time.Minute+time.Second)), 61 * time.Second},
+		{"not one that should be there by now", handmade(none, runs("node01", Parked), starts("node02", Halted, -2*time.Minute)), 15 * time.Second},
+		{"nor one that is", handmade(starts("node02", Halted, 0), back("node02")), 2 * time.Minute},
+		{"nor one that starts by nothing", handmade(runs("node02", Halted), gone("node02", 0), func(c *core) { c.s.Now = time.Second }), 2 * time.Minute},
+		{"one that is parked starts by its timer", handmade(starts("node02", Parked, 90*time.Second)), 5 * time.Minute},
+		{"not one that stays parked although that is over", handmade(starts("node02", Parked, 0)), 2 * time.Minute},
+		{"but one that is gone when it is", handmade(starts("node02", Parked, 0), gone("node02", 0)), 3 * time.Minute},
+		{"nor one that started and is parked again", handmade(starts("node02", Parked, 90*time.Second), func(c *core) { c.s.Seen.Nodes["node02"] = Node{Connected: true, Parked: true, BootID: "2"} }), 2 * time.Minute},
+		{"nor one that was not stopped", handmade(starts("node02", Booting, 90*time.Second)), 2 * time.Minute},
+		{"the host's own start is no reason to wait", handmade(starts("node01", Parked, 90*time.Second)), time.Minute},
+		{"after one it may come at another's start, and waits for that", handmade(starts("node02", Halted, 5*time.Minute), starts("node03", Halted, 90*time.Second)), 8 * time.Minute},
+	} {
+		if got := row.core.cutDelay(); got != row.want {
+			t.Errorf("%s: the cut comes after %s, want %s", row.name, got, row.want)
+		}
+	}
+	for _, row := range []struct {
+		name string
+		core *core
+		want bool
+	}{
+		{"in less than a cut takes, with a step and the last syncs", handmade(starts("node01", Parked, 2*time.Minute+Settle-1)), true},
+		{"in more", handmade(starts("node01", Parked, 2*time.Minute+Settle)), false},
+		{"never: it is not parked", handmade(), false},
+		{"never: there is none", handmade(starts("node01", Parked, time.Minute), func(c *core) { c.r.Nodes[0].UPSHost = false }), false},
+		{"never: another does", handmade(starts("node02", Parked, time.Minute)), false},
+	} {
+		if got := row.core.hostStarts(); got != row.want {
+			t.Errorf("the host starts %s: too soon for a cut is %v", row.name, got)
+		}
+	}
+}
+
+func TestTheCutWaitsForTheBatteryUntilANodeStarts(t *testing.T) {
+	// With the three nodes off and the host idle 12.7 W are fed.
 	alone := func(c *core) {
+		learns(c)
+		c.s.Battery.Discharges[1].Watts = 12.7
 		for _, n := range []string{"node02", "node03", "node04"} {
 			runs(n, Halted)(c)
 		}
@@ -122,30 +199,12 @@ func TestTheCutLeavesTime(t *testing.T) {
 		core *core
 		want time.Duration
 	}{
-		{"for the host to park", handmade(step(0)), 75 * time.Second},
-		{"in whole steps of the device", handmade(), 2 * time.Minute},
-		{"and no step more than needed", handmade(step(15 * time.Second)), 75 * time.Second},
-		{"without a host, little", handmade(step(0), func(c *core) { c.r.Nodes[0].UPSHost = false }), 15 * time.Second},
-		{"for nodes that may be starting since the outlets went off", handmade(step(0), onMains(0), wasCut, gone("node02", 0)), 3 * time.Minute},
-		{"not where all are there", handmade(step(0), onMains(0), wasCut), 75 * time.Second},
-		{"nor where the outlets were never off", handmade(step(0), onMains(0), gone("node02", 0)), 75 * time.Second},
-		{"nor on battery", handmade(step(0), wasCut, gone("node02", 0)), 75 * time.Second},
-		{"for the battery to be proven", handmade(learns, alone, func(c *core) { c.s.Seen.UPS.Charge = new(20.0) }), 17 * time.Minute},
-		{"but not for a node whose clock starts it before", handmade(learns, alone, alarm(10*time.Minute), func(c *core) { c.s.Seen.UPS.Charge = new(20.0) }), 9 * time.Minute},
-		{"a clock that has rung is no reason", handmade(learns, alone, alarm(0), func(c *core) { c.s.Seen.UPS.Charge = new(20.0) }), 17 * time.Minute},
-		{"nor the clock of a node that was not halted", handmade(learns, alone, alarm(10*time.Minute), outage(func(o *Outage) {
-			o.Runs["node02"] = Run{State: Parked, Alarm: o.Runs["node02"].Alarm}
-			o.Runs["node03"] = Run{State: Halted}
-		}), func(c *core) {
-			c.s.Seen.UPS.Charge = new(20.0)
-			c.r.Nodes[1].Draw = 0.001
-		}), 17 * time.Minute},
-		{"for a node whose clock starts it before, to start and park", handmade(alarm(90 * time.Second)), 5 * time.Minute},
-		{"and at the same time", handmade(alarm(2 * time.Minute)), 5 * time.Minute},
-		{"not for one that starts after", handmade(alarm(2*time.Minute + 1)), 2 * time.Minute},
-		{"nor long after", handmade(alarm(time.Hour)), 2 * time.Minute},
-		{"nor where it has started already", handmade(alarm(0)), 2 * time.Minute},
-		{"nor where it was not halted", handmade(alarm(90*time.Second), outage(func(o *Outage) { o.Runs["node02"] = Run{State: Booting, Alarm: o.Runs["node02"].Alarm} })), 2 * time.Minute},
+		{"as long as it takes to prove it", handmade(alone), 24 * time.Minute},
+		{"or until the last step before a node's clock starts it", handmade(alone, starts("node02", Halted, 10*time.Minute)), 8 * time.Minute},
+		{"which is no reason not to wait at all", handmade(alone, starts("node02", Halted, 65*time.Second+time.Second)), 5 * time.Minute},
+		{"a clock that has rung is no reason", handmade(alone, starts("node02", Halted, 0)), 24 * time.Minute},
+		{"nor that of a node that was not stopped", handmade(alone, starts("node02", Missed, 10*time.Minute), func(c *core) { c.r.Nodes[1].Draw = 0.001 }), 24 * time.Minute},
+		{"the timer of the host's park is one", handmade(alone, starts("node01", Parked, 10*time.Minute)), 8 * time.Minute},
 	} {
 		if got := row.core.cutDelay(); got != row.want {
 			t.Errorf("%s: the cut comes after %s, want %s", row.name, got, row.want)
@@ -197,10 +256,10 @@ func TestWhatIsNotDoneInItsTimeIsGivenUp(t *testing.T) {
 		runs("node03", Halted)(c)
 		runs("node04", Parked)(c)
 	}
-	const missed = "outage.runs.node02.at gone; outage.runs.node02.state=missed; outage.unclean.0=node02"
+	const missed = "outage.runs.node02.state=missed; outage.unclean.0=node02"
 	hold(t, func(c *core) { c.overdue() }, []rule{
 		{"a node that hangs, and how long it took at least", handmade(doing(Committed, Stop, StepNodes), down, runs("node02", Halting)), "measured.node02.halt.0=1m0s; " + missed + "; tell critical step_failed node02"},
-		{"a node that did not take the order", handmade(doing(Committed, Stop, StepNodes), down, runs("node02", Asked)), missed + "; tell critical step_failed node02"},
+		{"a node that did not take the order", handmade(doing(Committed, Stop, StepNodes), down, runs("node02", Asked)), "outage.runs.node02.at gone; " + missed + "; tell critical step_failed node02"},
 		{"all that is left of an order is cancelled", handmade(doing(Committed, Stop, StepNodes), down, waiting(DoHalt, "node02")),
 			"outage.runs.node02.boot_id=1; outage.runs.node02.state=missed; outage.unclean.0=node02; cancel p1; tell critical step_failed node02"},
 		{"the host alone", handmade(doing(Dark, Stop, StepHost), down), "outage.runs.node01.boot_id=1; outage.runs.node01.state=missed; outage.unclean.0=node01; tell critical step_failed node01"},
@@ -271,12 +330,13 @@ func TestAResult(t *testing.T) {
 	})
 	hold(t, play(Done), []rule{
 		{"a halt", handmade(waiting(DoHalt, "node02")), "outage.runs.node02.at=59m30s; outage.runs.node02.boot_id=1; outage.runs.node02.state=halting"},
-		{"a park", handmade(waiting(DoPark, "node02")), "measured.node02.park.0=30s; outage.runs.node02.boot_id=1; outage.runs.node02.state=parked; tell info node_stopped node02"},
+		{"a park", handmade(waiting(DoPark, "node02")), "measured.node02.park.0=30s; outage.runs.node02.alarm=59m30s; outage.runs.node02.boot_id=1; outage.runs.node02.state=parked; tell info node_stopped node02"},
 		{"a reboot", handmade(waiting(DoReboot, "node02")), "outage.runs.node02.at=1h0m0s; outage.runs.node02.boot_id=1; outage.runs.node02.state=booting"},
 		{"a wake", handmade(waiting(DoWake, "node02"), runs("node02", Halted)), "outage.runs.node02.at=1h0m0s; outage.runs.node02.state=booting"},
 		{"a clear", handmade(waiting(DoClear, "node02")), "outage.runs.node02.boot_id=1; outage.runs.node02.state=idle"},
 		{"a change", handmade(waiting(DoChange, ""), doing(Stopping, Stop, StepRestore)), "outage.ok=true"},
 		{"a cut", handmade(waiting(DoCut, "")), "measured..cut.0=30s; outage.cut=true; outage.cut_at=1h3m0s; outage.ok=true; tell critical cut_armed"},
+		{"after which nobody waits for one", handmade(waiting(DoCut, ""), outage(func(o *Outage) { o.Halts = true })), "measured..cut.0=30s; outage.cut=true; outage.cut_at=1h3m0s; outage.halts gone; outage.ok=true; tell critical cut_armed"},
 		{"another", handmade(waiting(DoVerify, "")), "outage.ok=true"},
 	})
 }
