@@ -95,7 +95,15 @@ func (c *core) wakeCommitted(w *waker) {
 	o, u := c.s.Outage, c.s.Seen.UPS
 	c.wakeStep(w)
 	if c.s.Phase == Dark && o.Halts && o.CutAt == 0 { // the cut is asked for again
-		w.offer(max(o.RetryAt, o.StepBegan+cutRetry))
+		at := max(o.RetryAt, o.StepBegan+cutRetry)
+		if h, ok := c.host(); ok && c.hostStarts() { // and its host did not start
+			started := o.Runs[h.Name].Alarm + c.r.Budgets.Park
+			if !c.s.Seen.Nodes[h.Name].Connected {
+				started += c.bootTime()
+			}
+			at = max(at, started)
+		}
+		w.offer(at)
 	}
 	if u.Power == OnMains {
 		w.offer(u.Since + c.r.StableFor)

@@ -23,6 +23,10 @@ func TestWakeIsTheNextTimeThatAnythingDependsOn(t *testing.T) {
 			c.s.Outage.Runs["node02"] = Run{State: s, BootID: "1", At: c.s.Now - 10*time.Second}
 		}
 	}
+	deaf := func(c *core) { c.s.Seen.UPS.Contact, c.s.Seen.UPS.Gone = false, c.s.Now-10*time.Second }
+	low := func(ago time.Duration) func(*core) {
+		return func(c *core) { c.s.Seen.UPS.Low, c.s.Seen.UPS.LowSince = true, c.s.Now-ago }
+	}
 	const never = -1
 	// The last moment is at 60 min - 4 min 40 s - 2 min.
 	const last = 53*time.Minute + 20*time.Second
@@ -51,6 +55,14 @@ func TestWakeIsTheNextTimeThatAnythingDependsOn(t *testing.T) {
 		{"not that of none", handmade(deadline(time.Minute)), last},
 		{"a node that is off", handmade(done(1), runs("node02", Halting), gone("node02", time.Second)), 4 * time.Second},
 		{"one whose order was taken back, too", handmade(done(1), runs("node02", Asked), gone("node02", time.Second)), 4 * time.Second},
+		{"or whose time ran out", handmade(done(1), runs("node02", Missed), gone("node02", time.Second)), 4 * time.Second},
+		{"not one that was not told to halt", handmade(done(1), gone("node02", time.Second), outage(func(o *Outage) { o.Runs["node02"] = Run{State: Missed} })), never},
+		{"a UPS that is gone, when that is to be told", handmade(deaf), 5 * time.Second},
+		{"also on mains", handmade(deaf, func(c *core) { c.s.Outage, c.s.Phase = nil, Mains }), 5 * time.Second},
+		{"not when it was", handmade(deaf, func(c *core) { c.s.Seen.UPS.Missed = true }), last},
+		{"nor of one that answers", handmade(deaf, func(c *core) { c.s.Seen.UPS.Contact = true }), last},
+		{"the UPS's word, when it counts", handmade(low(time.Second)), 9 * time.Second},
+		{"not before the ride is over", handmade(short, low(time.Second)), 20 * time.Second},
 		{"not one that is off already", handmade(done(1), runs("node02", Halted), gone("node02", time.Second)), never},
 		{"nor one that still halts", handmade(done(1), runs("node02", Halting), func(c *core) { c.s.Seen.Nodes["node02"] = Node{Connected: true, Since: c.s.Now} }), never},
 		{"one that did not do what was taken back", handmade(done(1), runs("node02", Asked), func(c *core) { c.s.Seen.Nodes["node02"] = Node{Connected: true, Since: c.s.Now} }), time.Minute},
@@ -65,6 +77,9 @@ func TestWakeIsTheNextTimeThatAnythingDependsOn(t *testing.T) {
 		}), 80 * time.Second},
 		{"a cut that halted nodes wait for, when it is asked for again", handmade(doing(Dark, Stop, StepCut), halted, tried(10*time.Second)), 20 * time.Second},
 		{"which may be later", handmade(doing(Dark, Stop, ""), halted, tried(10*time.Second), outage(func(o *Outage) { o.RetryAt = time.Hour + 25*time.Second })), 25 * time.Second},
+		{"not before its host should have started", handmade(doing(Dark, Stop, StepCut), halted, tried(10*time.Second), starts("node01", Parked, time.Minute), gone("node01", 0)), 4 * time.Minute},
+		{"or whether it stays parked is known", handmade(doing(Dark, Stop, StepCut), halted, tried(10*time.Second), starts("node01", Parked, time.Minute)), 2 * time.Minute},
+		{"nor before it is tried again", handmade(doing(Dark, Stop, StepCut), halted, tried(10*time.Second), starts("node01", Parked, time.Minute), outage(func(o *Outage) { o.RetryAt = time.Hour + 5*time.Minute })), 5 * time.Minute},
 		{"not where it is armed", handmade(doing(Dark, Stop, ""), halted, tried(10*time.Second), outage(func(o *Outage) { o.CutAt = time.Hour + time.Second })), never},
 		{"nor where nobody waits for it", handmade(doing(Dark, Stop, ""), tried(10*time.Second)), never},
 		{"nor before the dark", handmade(doing(Committed, Stop, StepCut), halted, tried(10*time.Second)), 10 * time.Minute},
@@ -112,6 +127,8 @@ func TestEachOfTheseTimesIsWaitedFor(t *testing.T) {
 			o.Runs["node02"] = Run{State: Booting, BootID: "1", At: time.Hour - 10*time.Second}
 		})), "reboot node02"},
 		{"the cut is asked for again", handmade(doing(Dark, Stop, ""), outage(func(o *Outage) { o.Halts, o.StepBegan = true, time.Hour-10*time.Second })), "cut 2 min"},
+		{"also where its host stays parked, although that is over", handmade(doing(Dark, Stop, ""), starts("node01", Parked, time.Minute), outage(func(o *Outage) { o.Halts, o.StepBegan = true, time.Hour-10*time.Second })), "cut 60 s"},
+		{"and where its host did not start, although its park is over", handmade(doing(Dark, Stop, ""), starts("node01", Parked, time.Minute), gone("node01", 0), outage(func(o *Outage) { o.Halts, o.StepBegan = true, time.Hour-10*time.Second })), "cut 60 s"},
 		{"the last moment comes after an abort too", handmade(doing(Recovering, Restoring, StepReturn), outage(func(o *Outage) { o.Aborted, o.Deadline = true, 3*time.Hour }), before("node04")), "tell critical stopping; snapshot"},
 	} {
 		at, ok := Wake(row.core.r, row.core.s)
