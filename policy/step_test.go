@@ -182,6 +182,9 @@ func TestMainsThatTurns(t *testing.T) {
 		o.First, o.Anchor, o.Recent, o.Early = &Anchor{At: 50 * time.Minute, Charge: 100}, &Anchor{At: 50 * time.Minute, Charge: 80}, &Anchor{At: 50 * time.Minute, Charge: 80}, true
 		o.Watts = 34
 	})
+	dark := outage(func(o *Outage) { o.End = &End{Dark: 30, Expect: 10, For: 10 * time.Minute} })
+	cut := func(in time.Duration) func(*core) { return outage(func(o *Outage) { o.CutAt = time.Hour + in }) }
+	const ended = "outage.end.dark gone; outage.end.expect gone; outage.end.for gone; "
 	const kept = "battery.discharges.0.at=1h0m0s; battery.discharges.0.per_percent=30s; battery.discharges.0.points=20; battery.discharges.0.watts=34; "
 	const fresh = "outage.anchor.at gone; outage.anchor.charge gone; outage.battery=10m0s; outage.early gone; outage.first.at gone; outage.first.charge gone; outage.recent.at gone; outage.recent.charge gone; "
 	hold(t, func(c *core) { c.turned(OnMains, c.s.Seen.UPS.Charge) }, []rule{
@@ -189,6 +192,9 @@ func TestMainsThatTurns(t *testing.T) {
 		{"an unknown charge proves nothing", handmade(func(c *core) { c.s.Seen.UPS.Charge = nil }), "outage.battery=10m0s; seen.ups.power=mains; seen.ups.since=1h0m0s"},
 		{"an outage that began later counts from there", handmade(outage(func(o *Outage) { o.Began = 56 * time.Minute })),
 			"battery.lowest=60; battery.lowest_at=1h0m0s; outage.battery=4m0s; seen.ups.power=mains; seen.ups.since=1h0m0s"},
+		{"back after the outlets were off: it is the first charge afterwards", handmade(anchors, dark, cut(0)), "battery.lowest=30; battery.lowest_at=1h0m0s; battery.short=true; " + strings.Replace(fresh, "outage.first", ended+"outage.first", 1) + "seen.ups.power=mains; seen.ups.since=1h0m0s"},
+		{"not before they were", handmade(anchors, dark, cut(1)), kept + "battery.lowest=60; battery.lowest_at=1h0m0s; " + fresh + "seen.ups.power=mains; seen.ups.since=1h0m0s"},
+		{"nor where nobody knows what it was", handmade(anchors, cut(0)), "battery.lowest=60; battery.lowest_at=1h0m0s; " + fresh + "seen.ups.power=mains; seen.ups.since=1h0m0s"},
 		{"no outage", handmade(func(c *core) { c.s.Outage = nil }), "seen.ups.power=mains; seen.ups.since=1h0m0s"},
 		{"what was unknown was not on battery", handmade(func(c *core) { c.s.Seen.UPS.Power = Unknown }, outage(func(o *Outage) { o.Early = true })),
 			"outage.early gone; seen.ups.power=mains; seen.ups.since=1h0m0s"},
@@ -233,6 +239,16 @@ func TestADrawIsKeptWithItsTime(t *testing.T) {
 	})
 	hold(t, func(c *core) { c.apply(Drawn{Watts: 40, Method: "meter"}) }, []rule{
 		{"of all", handmade(), "seen.meter.at=1h0m0s; seen.meter.method=meter; seen.meter.watts=40"},
+	})
+}
+
+func TestHeatIsOfANodeThatIsThere(t *testing.T) {
+	hot := func(c *core) { c.apply(Heat{Node: "node02", Hot: true}) }
+	hold(t, hot, []rule{{"it stands hot", handmade(), "seen.nodes.node02.hot=true"}})
+	hold(t, func(c *core) { c.apply(Heat{Node: "node02"}) }, []rule{{"and cools down", handmade(hot), "seen.nodes.node02.hot gone"}})
+	hold(t, func(c *core) { c.node(NodeSeen{Node: "node02", Connected: true, BootID: "1"}) }, []rule{{"it is hot still", handmade(hot), ""}})
+	hold(t, func(c *core) { c.node(NodeSeen{Node: "node02"}) }, []rule{
+		{"nobody knows of one that is gone", handmade(hot), "seen.nodes.node02.connected=false; seen.nodes.node02.hot gone; seen.nodes.node02.since=1h0m0s"},
 	})
 }
 
