@@ -73,6 +73,7 @@ func TestMainsLostAgainForgetsNoNodeThatWaitsForAPowerCycle(t *testing.T) {
 		{"one that halts", handmade(halts, runs("node02", Halting)), true},
 		{"one whose order was taken back", handmade(halts, runs("node02", Asked)), true},
 		{"one whose time ran out, and that may halt yet", handmade(halts, off(Missed)), true},
+		{"or whose order nobody answered", handmade(halts, doing(Committed, Stop, StepNodes), waiting(DoHalt, "node02"), func(c *core) { c.overdue() }, gone("node02", time.Second)), true},
 		{"not one that was never told to", handmade(halts, off(Missed), outage(func(o *Outage) { o.Runs["node02"] = Run{State: Missed, BootID: "1"} })), false},
 		{"nor one that is parked", handmade(halts, parkedNode("node02")), false},
 		{"nor one that is back", handmade(halts, runs("node02", Halted), back("node02")), false},

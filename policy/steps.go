@@ -358,9 +358,11 @@ func (c *core) overdue() {
 	o := c.s.Outage
 	c.cancelPending()
 	missed := func(name string) {
-		told := time.Duration(0) // to halt, which it may still do
-		if o.Runs[name].State == Halting {
-			told = o.Runs[name].At
+		told, run := time.Duration(0), o.Runs[name] // to halt, which it may still do
+		if run.leaving() {
+			told = run.At
+		}
+		if run.State == Halting {
 			c.measure(name, DoHalt, c.s.Now-told) // that long at least
 		}
 		o.Runs[name] = Run{State: Missed, BootID: c.s.Seen.Nodes[name].BootID, At: told}

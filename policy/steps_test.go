@@ -276,9 +276,10 @@ func TestWhatIsNotDoneInItsTimeIsGivenUp(t *testing.T) {
 	const missed = "outage.runs.node02.state=missed; outage.unclean.0=node02"
 	hold(t, func(c *core) { c.overdue() }, []rule{
 		{"a node that hangs, and how long it took at least", handmade(doing(Committed, Stop, StepNodes), down, runs("node02", Halting)), "measured.node02.halt.0=1m0s; " + missed + "; tell critical step_failed node02"},
-		{"a node that did not take the order", handmade(doing(Committed, Stop, StepNodes), down, runs("node02", Asked)), "outage.runs.node02.at gone; " + missed + "; tell critical step_failed node02"},
-		{"all that is left of an order is cancelled", handmade(doing(Committed, Stop, StepNodes), down, waiting(DoHalt, "node02")),
-			"outage.runs.node02.boot_id=1; outage.runs.node02.state=missed; outage.unclean.0=node02; cancel p1; tell critical step_failed node02"},
+		{"a node that was never told", handmade(doing(Committed, Stop, StepNodes), down), "outage.runs.node02.boot_id=1; " + missed + "; tell critical step_failed node02"},
+		{"a node that may have taken an order", handmade(doing(Committed, Stop, StepNodes), down, runs("node02", Asked)), missed + "; tell critical step_failed node02"},
+		{"all that is left of an order is cancelled, which it may have taken", handmade(doing(Committed, Stop, StepNodes), down, waiting(DoHalt, "node02")),
+			"outage.runs.node02.at=59m30s; outage.runs.node02.boot_id=1; outage.runs.node02.state=missed; outage.unclean.0=node02; cancel p1; tell critical step_failed node02"},
 		{"the host alone", handmade(doing(Dark, Stop, StepHost), down), "outage.runs.node01.boot_id=1; outage.runs.node01.state=missed; outage.unclean.0=node01; tell critical step_failed node01"},
 		{"what was to be shed, alone", handmade(doing(Shedding, Shed, StepIdle), outage(func(o *Outage) { o.Shed = []string{"node02", "node03", "node04"} }), runs("node03", Idle), runs("node04", Halted)),
 			"outage.runs.node02.boot_id=1; outage.runs.node02.state=missed; outage.unclean.0=node02; tell critical step_failed node02"},
