@@ -45,6 +45,7 @@ func TestInTheDark(t *testing.T) {
 	began := func(ago time.Duration) func(*core) { return outage(func(o *Outage) { o.StepBegan = time.Hour - ago }) }
 	retry := func(in time.Duration) func(*core) { return outage(func(o *Outage) { o.RetryAt = time.Hour + in }) }
 	cut := func(in time.Duration) func(*core) { return outage(func(o *Outage) { o.CutAt = time.Hour + in }) }
+	charge := func(percent float64) func(*core) { return func(c *core) { c.s.Seen.UPS.Charge = &percent } }
 	dark := doing(Dark, Stop, "")
 	const asked = "outage.deadline=1h0m40s; outage.retry_at=1h0m30s; outage.step=cut; outage.step_began=1h0m0s; cut 2 min"
 	const restored = "outage.deadline=0; outage.doing=restore; outage.doing_began=1h0m0s; outage.step=wait; outage.step_began=1h0m0s; phase=recovering; tell info recovering"
@@ -61,8 +62,13 @@ func TestInTheDark(t *testing.T) {
 		{"not while it runs", handmade(dark, halted, waiting(DoCut, "")), ""},
 		{"nor while the host parks", handmade(doing(Dark, Stop, StepHost), halted), ""},
 		{"nor where it is armed", handmade(dark, halted, cut(time.Minute)), ""},
+		{"nor where its host starts before it", handmade(dark, halted, began(cutRetry), starts("node01", Parked, 2*time.Minute+Settle-1)), ""},
+		{"but where it starts after", handmade(dark, halted, began(cutRetry), starts("node01", Parked, 2*time.Minute+Settle)), strings.Replace(asked, "cut 2 min", "cut 60 s", 1)},
 		{"on battery power just goes, however late", handmade(dark, cut(-AfterCut)), ""},
 		{"with mains a cut that waited for the battery comes now", handmade(dark, onMains(90*time.Second), cut(3*time.Minute+1)), asked},
+		{"so it does on battery when the charge is where it was to be", handmade(dark, learns, charge(4), cut(3*time.Minute+1)), asked},
+		{"not before", handmade(dark, learns, charge(4.1), cut(time.Hour)), ""},
+		{"nor where it is near by itself", handmade(dark, learns, charge(4), cut(3*time.Minute)), ""},
 		{"one that is near need not", handmade(dark, onMains(90*time.Second), cut(3*time.Minute)), ""},
 		{"not before mains is stable", handmade(dark, onMains(90*time.Second-1), cut(time.Hour)), ""},
 		{"nor while an order runs", handmade(dark, onMains(90*time.Second), cut(time.Hour), waiting(DoPark, "node02")), ""},
@@ -115,4 +121,91 @@ func TestANodeThatStartsTooEarlyParks(t *testing.T) {
 		{"not one that is gone", started(func(c *core) { c.s.Seen.Nodes["node02"] = Node{BootID: "2"} }), ""},
 		{"not one that was not down", started(runs("node02", Idle)), ""},
 	})
+}
+
+func TestACutThatWaitedForTheBatteryHasWaitedLongEnough(t *testing.T) {
+	charge := func(percent float64) func(*core) { return func(c *core) { c.s.Seen.UPS.Charge = &percent } }
+	for _, row := range []struct {
+		name string
+		core *core
+		want bool
+	}{
+		{"the charge is where it was to be", handmade(learns, charge(4)), true},
+		{"it is not yet", handmade(learns, charge(4.01)), false},
+		{"it is not known", handmade(learns, func(c *core) { c.s.Seen.UPS.Charge = nil }), false},
+		{"mains is stable", handmade(learns, onMains(90*time.Second)), true},
+		{"mains is not yet", handmade(learns, charge(1), onMains(90*time.Second-1)), false},
+		{"nobody knows of mains", handmade(learns, charge(1), func(c *core) { c.s.Seen.UPS.Power = Unknown }), false},
+	} {
+		if got := row.core.waited(); got != row.want {
+			t.Errorf("%s: it has waited long enough: %v", row.name, got)
+		}
+	}
+}
+
+func TestACutSaysWhy(t *testing.T) {
+	dark := doing(Dark, Stop, "")
+	armed := outage(func(o *Outage) { o.CutAt = 2 * time.Hour })
+	halted := outage(func(o *Outage) { o.Halts = true })
+	for _, row := range []struct {
+		core *core
+		want string
+	}{
+		{handmade(), "so that every node starts again when mains is back"},
+		{handmade(halted), "so that every node starts again when mains is back"},
+		{handmade(learns), "late, to see with all nodes down how far this battery goes; sooner if mains is back"},
+		{handmade(learns, dark), "late, to see with all nodes down how far this battery goes; sooner if mains is back"},
+		{handmade(learns, dark, armed), "it has shown how far this battery goes"},
+		{handmade(learns, dark, armed, onMains(0)), "mains is back: what was armed for later comes now"},
+		{handmade(dark, halted, onMains(0)), "mains is back, but halted nodes start only by a power cycle"},
+	} {
+		if got := row.core.cutReason(); got != row.want {
+			t.Errorf("it is cut because %q, want %q", got, row.want)
+		}
+	}
+}
+
+func TestOutletsThatCameOnWithoutMainsAreNotCutAgain(t *testing.T) {
+	came := outage(func(o *Outage) { o.Early, o.Cut = true, true })
+	off := func(c *core) { runs("node02", Halted)(c); gone("node02", time.Minute)(c) }
+	for _, row := range []struct {
+		name string
+		core *core
+		want bool
+	}{
+		{"they did", handmade(came), true},
+		{"mains was seen since", handmade(came, outage(func(o *Outage) { o.Early = false })), false},
+		{"they were never off", handmade(came, outage(func(o *Outage) { o.Cut = false })), false},
+		{"a node is off that only another cycle wakes", handmade(came, off), false},
+		{"or goes off", handmade(came, runs("node02", Halting)), false},
+		{"all that was off is back", handmade(came, runs("node02", Halted), back("node02")), true},
+		{"or gone again", handmade(came, runs("node02", Halted), func(c *core) { c.s.Seen.Nodes["node02"] = Node{BootID: "2"} }), false},
+		{"what is parked needs none", handmade(came, runs("node02", Parked)), true},
+	} {
+		if got := row.core.keepsOn(); got != row.want {
+			t.Errorf("%s: they are kept on: %v", row.name, got)
+		}
+	}
+	hold(t, func(c *core) { c.commit() }, []rule{
+		{"the nodes park, and that is told", handmade(doing(Stopping, Stop, StepAwait), came), "outage.committed=true; outage.deadline=1h1m0s; outage.keeps_on=true; outage.step=nodes; outage.step_began=1h0m0s; phase=committed; " +
+			"tell warning health; tell critical committed; park node02 4.0 h; park node03 4.0 h; park node04 4.0 h"},
+		{"the next time they are cut again", handmade(doing(Stopping, Stop, StepAwait), outage(func(o *Outage) { o.KeepsOn = true })), "outage.committed=true; outage.deadline=1h2m0s; outage.halts=true; outage.keeps_on gone; outage.step=nodes; outage.step_began=1h0m0s; phase=committed; " +
+			"tell critical committed; halt node02; halt node03; halt node04"},
+	})
+}
+
+// starts is a node that its clock or its timer starts then.
+func starts(name string, state RunState, in time.Duration) func(*core) {
+	return func(c *core) {
+		c.s.Outage.Runs[name] = Run{State: state, BootID: "1", Alarm: c.s.Now + in}
+		c.s.Seen.Nodes[name] = Node{Connected: state == Parked, Parked: state == Parked, BootID: "1"}
+	}
+}
+
+// learns is a battery at 20 % that is to be proven down to 4 %: of them the least
+// delay of a cut, 2 min, takes 2, and nothing less than 2 says anything.
+func learns(c *core) {
+	c.r.LearnEmpty, c.s.Seen.UPS.Charge = true, new(20.0)
+	c.s.Battery.Discharges = []Discharge{
+		{Watts: 34, PerPercent: 400 * time.Second, Points: 1e12, At: c.s.Now}, {Watts: 20.8, PerPercent: time.Minute, Points: 1e12, At: c.s.Now}}
 }

@@ -19,8 +19,9 @@ func (w *world) check(e Effect) {
 	if (e.Kind == DoHalt || e.Kind == DoPark) && told && !w.isDrained(e.Node) && w.now < w.state.Outage.DoingBegan+w.rules.Budgets.Drain {
 		w.fault("invariant 4: %s %s before its services were moved", e.Kind, e.Node)
 	}
-	// What is put back is asked for until there is a quorum again.
-	if e.Kind == DoChange && !w.quorum() && w.state.Phase != Recovering {
+	// What is put back is asked for until there is a quorum again. One that went since
+	// the last snapshot was told to nobody.
+	if e.Kind == DoChange && !w.quorum() && !w.state.Seen.Swarm.Quorum && w.state.Phase != Recovering {
 		w.fault("invariant 5: the Swarm is to be changed without a quorum")
 	}
 	if e.Kind != Tell && e.Kind != Cancel && e.Deadline <= w.now {

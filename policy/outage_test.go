@@ -68,6 +68,8 @@ func TestTheFirstTriggerBeginsAStage(t *testing.T) {
 		{"a time", 1, handmade(timed), true},
 		{"not after an abort", 1, handmade(timed, aborted), false},
 		{"the UPS's word, where nothing better is known", 1, handmade(low, blind), true},
+		{"once it has stayed for its time", 1, handmade(low, blind, func(c *core) { c.s.Seen.UPS.LowSince = c.s.Now - lowGrace }), true},
+		{"not sooner", 1, handmade(low, blind, func(c *core) { c.s.Seen.UPS.LowSince = c.s.Now - lowGrace + 1 }), false},
 		{"even after an abort", 1, handmade(low, blind, aborted), true},
 		{"not where it is", 1, handmade(low), false},
 		{"without its word nothing", 1, handmade(blind), false},

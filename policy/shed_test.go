@@ -9,12 +9,15 @@ import (
 func TestSpareIsWhatTheServicesDoNotNeed(t *testing.T) {
 	node := func(i int, f func(*NodeRules)) func(*core) { return func(c *core) { f(&c.r.Nodes[i]) } }
 	member := func(i int, f func(*SwarmNode)) func(*core) { return func(c *core) { f(&c.s.Seen.Swarm.Nodes[i]) } }
+	hot := func(name string) func(*core) { return func(c *core) { c.apply(Heat{Node: name, Hot: true}) } }
 	drained := func(i int) func(*core) { return member(i, func(n *SwarmNode) { n.Availability = "drain" }) }
 	for _, row := range []struct {
 		name, want string
 		core       *core
 	}{
 		{"workers first", "node04 node02", handmade()},
+		{"before them what is hot while its fan stands still", "node03 node04", handmade(hot("node03"))},
+		{"not before a lower tier", "node02 node04", handmade(hot("node04"), node(1, func(n *NodeRules) { n.Tier = 0 }))},
 		{"before them the lowest tier", "node03 node04", handmade(node(2, func(n *NodeRules) { n.Tier = 0 }))},
 		{"of them the greatest draw", "node04 node03", handmade(node(2, func(n *NodeRules) { n.Draw = 12 }))},
 		{"never the host of the UPS", "node04 node02 node03", handmade(func(c *core) { c.r.SwarmNeed = 1 })},
