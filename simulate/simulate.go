@@ -27,6 +27,9 @@ type Result struct {
 	// parked; DirtyAvoidable those of them whose outage left the time.
 	DirtyStops     int `json:"dirty_stops"`
 	DirtyAvoidable int `json:"dirty_avoidable"`
+	// ridden are those of DirtyAvoidable that only a stop within the ride
+	// through avoids, in which the owner lets nothing be touched.
+	ridden int
 	// FalseActions were begun on mains, without a commit.
 	FalseActions     int      `json:"false_actions"`
 	InvariantsBroken []string `json:"invariants_broken"`
@@ -175,8 +178,11 @@ func (w *world) result(s config.Scenario, name string, seed uint64) Result {
 		r.ServicePossible += o.Possible
 		for _, f := range o.Nodes {
 			r.DirtyStops += f.DirtyStops
-			if yardstick.Stoppable(spell.rack) {
+			if yardstick.Stoppable(spell.rack, 0) {
 				r.DirtyAvoidable += f.DirtyStops
+				if !yardstick.Stoppable(spell.rack, s.Config.Policy.RideThrough) {
+					r.ridden += f.DirtyStops
+				}
 			}
 		}
 		r.Outages = append(r.Outages, o)

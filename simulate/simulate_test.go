@@ -182,9 +182,12 @@ func TestTheYardstickKnowsTheBest(t *testing.T) {
 	if got, want := yardstick.Possible(r, 24*time.Hour), b.Lasts(28)-30*time.Second; got != want {
 		t.Errorf("a day: %s possible, want %s, by two nodes and a clean stop", got, want)
 	}
+	if lasts := b.Lasts(48); !yardstick.Stoppable(r, lasts-31*time.Second) || yardstick.Stoppable(r, lasts-30*time.Second) {
+		t.Errorf("a stop of 30 s is to be had up to so long before the end of %s", lasts)
+	}
 	r.Battery.Wh = 0.1
-	if yardstick.Stoppable(r) || yardstick.Possible(r, time.Hour) != 0 {
-		t.Errorf("0.1 Wh: stoppable %t, %s possible", yardstick.Stoppable(r), yardstick.Possible(r, time.Hour))
+	if yardstick.Stoppable(r, 0) || yardstick.Possible(r, time.Hour) != 0 {
+		t.Errorf("0.1 Wh: stoppable %t, %s possible", yardstick.Stoppable(r, 0), yardstick.Possible(r, time.Hour))
 	}
 }
 

@@ -43,9 +43,12 @@ func Possible(r Rack, outage time.Duration) time.Duration {
 	return best
 }
 
-// Stoppable is whether a full stop that began at the moment mains went would
-// have ended before the battery did: what was then stopped dirty was avoidable.
-func Stoppable(r Rack) bool { return r.Battery.Lasts(r.load(r.Nodes)) > stop(r.Nodes) }
+// Stoppable is whether a full stop that began so long after mains went would have
+// ended before the battery did: what was then stopped dirty was avoidable, with late
+// 0, or so with a policy that may touch nothing for that time.
+func Stoppable(r Rack, late time.Duration) bool {
+	return r.Battery.Lasts(r.load(r.Nodes)) > late+stop(r.Nodes)
+}
 
 func (r Rack) load(nodes []Node) drivers.Watt {
 	load := r.Base
