@@ -17,7 +17,8 @@ import (
 // TestPropertiesOfRandomRacks brings random racks with random batteries, lies and
 // faults through random outages, under random configurations, and holds every
 // invariant at each step. Where nothing was faulty, no stop is dirty that need not
-// have been. With -rapid.checks=20000 it is what CI runs; a million takes an hour.
+// have been, but for what only a stop within the ride through avoids. With
+// -rapid.checks=20000 it is what CI runs; a million takes an hour.
 func TestPropertiesOfRandomRacks(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		s := randomScenario(rt)
