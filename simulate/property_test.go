@@ -18,7 +18,7 @@ import (
 // faults through random outages, under random configurations, and holds every
 // invariant at each step. Where nothing was faulty, no stop is dirty that need not
 // have been, but for what only a stop within the ride through avoids. With
-// -rapid.checks=20000 it is what CI runs; a million takes an hour.
+// -rapid.checks=20000 it is what CI runs; a million takes some minutes.
 func TestPropertiesOfRandomRacks(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		s := randomScenario(rt)
