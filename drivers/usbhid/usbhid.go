@@ -235,6 +235,11 @@ func (d *driver) Do(ctx context.Context, c drivers.Command) (drivers.Answer, err
 	case a := <-o.answer:
 		return a.Answer, a.err
 	case <-s.ended:
+		select {
+		case a := <-o.answer: // both at once
+			return a.Answer, a.err
+		default:
+		}
 		return drivers.Answer{}, fmt.Errorf("order %q: the device was lost before it answered: %w", c.Name, drivers.ErrNotRunning)
 	case <-ctx.Done():
 		return drivers.Answer{}, fmt.Errorf("order %q: no answer yet, it may still be carried out: %w", c.Name, ctx.Err())
