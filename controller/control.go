@@ -58,8 +58,15 @@ func Listen(path string) (net.Listener, error) {
 // uidKey is where a request's context has the caller's user id.
 type uidKey struct{}
 
-// Serve answers requests until ctx ends.
+// Serve answers requests until ctx ends. Who calls before the controller has
+// looked at anything waits for its first snapshot.
 func (s *Control) Serve(ctx context.Context, ln net.Listener) error {
+	select {
+	case <-s.Controller.begun:
+	case <-ctx.Done():
+		ln.Close()
+		return ctx.Err()
+	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/snapshot", s.snapshot)
 	mux.HandleFunc("GET /v1/events", s.events)

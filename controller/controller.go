@@ -95,6 +95,7 @@ type Config struct {
 type Controller struct {
 	c     Config
 	in    chan any
+	begun chan struct{} // closed when there is a first snapshot
 	ended chan struct{} // closed when Run has ended: nobody takes from in any more
 
 	// What follows belongs to the loop.
@@ -144,7 +145,7 @@ func New(c Config) *Controller {
 		c.Wall = wall
 	}
 	ctl := &Controller{
-		c: c, in: make(chan any, 64), ended: make(chan struct{}),
+		c: c, in: make(chan any, 64), begun: make(chan struct{}), ended: make(chan struct{}),
 		ups: map[string]*rack.UPS{}, upsAt: map[string]time.Time{}, nodes: map[string]*rack.Node{},
 		problems: map[string]rack.Problem{}, troubles: map[string]trouble{}, parts: map[string]*parts{"": {}}, disputed: map[string]time.Duration{}, cancels: map[string]context.CancelFunc{}, subs: map[chan struct{}]bool{},
 	}
@@ -232,6 +233,8 @@ func (c *Controller) Run(ctx context.Context) error {
 		c.work.Wait()
 	}()
 	c.step(ctx, policy.Started{BootID: c.c.BootID})
+	c.publish()
+	close(c.begun)
 	for _, u := range c.c.UPS {
 		parts.Go(func() { c.driveUPS(ctx, u) })
 	}

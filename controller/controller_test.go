@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -216,6 +217,37 @@ func (oneToken) NewToken(node string, _ time.Duration) (string, error) {
 		return "", errors.New("node name \"bad name\": no")
 	}
 	return "lwt1-x", nil
+}
+
+func TestTheControlSocketAnswersOnceThereIsSomethingToSee(t *testing.T) {
+	k := New(Config{Site: "test", Rules: rules(), Agents: nobody{}, Journal: &diary{data: map[string][]byte{}}, Clock: clock.Process(), Log: slog.New(slog.DiscardHandler)})
+	path := filepath.Join(t.TempDir(), "control.sock")
+	ln, err := Listen(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var serving sync.WaitGroup
+	defer serving.Wait()
+	defer cancel()
+	serving.Go(func() { (&Control{k, oneToken{}, slog.New(slog.DiscardHandler)}).Serve(ctx, ln) })
+	conn, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "GET /v1/snapshot HTTP/1.0\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	conn.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+	if n, err := conn.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("before the controller runs: %d bytes, %v; want no answer yet", n, err)
+	}
+	serving.Go(func() { k.Run(ctx) })
+	conn.SetReadDeadline(time.Now().Add(30 * time.Second))
+	if b, err := io.ReadAll(conn); err != nil || !strings.Contains(string(b), `"mode":"observe"`) {
+		t.Errorf("once it runs: %s, %v; want \"mode\":\"observe\"", b, err)
+	}
 }
 
 func TestTheControlSocket(t *testing.T) {
