@@ -180,8 +180,12 @@ func (d *Docker) change(ctx context.Context, c Change) error {
 // AwaitDrained implements [Engine]. Tasks are the only truth: replicas move,
 // there are no events, and jobs are not drained at all.
 func (d *Docker) AwaitDrained(ctx context.Context, nodeIDs []string) ([]Task, error) {
+	var left []Task // as last seen: a look that ctx cuts short tells nothing
 	for {
-		left, err := d.running(ctx, nodeIDs)
+		now, err := d.running(ctx, nodeIDs)
+		if err == nil {
+			left = now
+		}
 		if err == nil && len(left) == 0 {
 			return nil, nil
 		}
