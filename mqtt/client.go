@@ -25,6 +25,7 @@ type Client struct {
 	heartbeat  time.Duration // how often the whole state is sent again
 	birthDelay time.Duration // see [Client.session]
 	pause      time.Duration // before the second attempt to connect; then doubled
+	leave      time.Duration // how long messages may still take once Run's ctx ended
 }
 
 // eventRoom is how many events wait for a broker that is away: some outages.
@@ -42,6 +43,7 @@ func NewClient(c Config, log *slog.Logger) (*Client, error) {
 		heartbeat:  60 * time.Second,
 		birthDelay: 10 * time.Second,
 		pause:      time.Second,
+		leave:      2 * time.Second,
 	}, nil
 }
 

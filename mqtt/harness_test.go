@@ -39,10 +39,14 @@ func (j *journal) String() string {
 
 func (j *journal) logger() *slog.Logger { return slog.New(slog.NewTextHandler(j, nil)) }
 
-// eventually waits for what must come true within seconds.
+// patience is how long a test waits for what takes milliseconds on a machine that
+// has nothing else to do.
+const patience = time.Minute
+
+// eventually waits for what must come true.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(patience); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("it never came true that %s", what)
 		}
@@ -73,7 +77,7 @@ func running(t *testing.T, run func(context.Context) error) (stop func()) {
 			if err != context.Canceled {
 				t.Errorf("Run returned %v", err)
 			}
-		case <-time.After(20 * time.Second):
+		case <-time.After(patience):
 			t.Error("Run did not return")
 		}
 	})
@@ -81,7 +85,7 @@ func running(t *testing.T, run func(context.Context) error) (stop func()) {
 	return stop
 }
 
-// newTestClient is a client that loses no time.
+// newTestClient is a client that loses no time, and has enough of it to leave.
 func newTestClient(t *testing.T, c Config) (*Client, *journal) {
 	t.Helper()
 	c.Site, c.Version = testOptions().Site, testOptions().Version
@@ -90,7 +94,7 @@ func newTestClient(t *testing.T, c Config) (*Client, *journal) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client.pause, client.birthDelay = 20*time.Millisecond, 20*time.Millisecond
+	client.pause, client.birthDelay, client.leave = 20*time.Millisecond, 20*time.Millisecond, patience/2
 	return client, log
 }
 
@@ -112,14 +116,14 @@ func subscribeAs(t *testing.T, broker, user, password string) *subscriber {
 	t.Helper()
 	s := &subscriber{retained: map[string]string{}}
 	o := paho.NewClientOptions().AddBroker("tcp://" + broker).SetProtocolVersion(4).SetAutoReconnect(false)
-	s.client = paho.NewClient(o.SetUsername(user).SetPassword(password).SetConnectTimeout(5 * time.Second))
+	s.client = paho.NewClient(o.SetUsername(user).SetPassword(password).SetConnectTimeout(patience))
 	token := s.client.Connect()
-	if !token.WaitTimeout(10*time.Second) || token.Error() != nil {
+	if !token.WaitTimeout(patience) || token.Error() != nil {
 		t.Fatalf("the subscriber cannot connect: %v", token.Error())
 	}
 	t.Cleanup(s.close)
 	token = s.client.SubscribeMultiple(map[string]byte{"lastwatt/#": 1, "homeassistant/device/#": 1}, s.note)
-	if !token.WaitTimeout(10*time.Second) || token.Error() != nil {
+	if !token.WaitTimeout(patience) || token.Error() != nil {
 		t.Fatalf("the subscriber cannot subscribe: %v", token.Error())
 	}
 	return s
@@ -173,7 +177,7 @@ func shown(s rack.Snapshot, status string) map[string]string {
 // differs if it never does.
 func awaitShown(t *testing.T, s *subscriber, want map[string]string) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !maps.Equal(s.holds(), want); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(patience); !maps.Equal(s.holds(), want); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("the broker retains something else (-want +got):\n%s", cmp.Diff(want, s.holds()))
 		}

@@ -40,7 +40,6 @@ func (st *state) due() []Message {
 		return st.untold
 	}
 	all := append(Discovery(*st.newest, st.options), st.states()...)
-	all = append(all, st.status(online))
 	var due []Message
 	wanted := make(map[string]bool, len(all))
 	for _, m := range all {
@@ -71,12 +70,14 @@ func (st *state) confirmed(ms []Message) {
 	st.untold = nil
 }
 
-// states is all that the heartbeat sends again.
+// states is all that the heartbeat sends again. That we are there is part of it:
+// a broker that has two connections of ours for a moment, after a cut that it did
+// not notice, may tell the older one's last will after the newer one's status.
 func (st *state) states() []Message {
 	if st.newest == nil {
 		return nil
 	}
-	return Messages(*st.newest, st.options)
+	return append(Messages(*st.newest, st.options), st.status(online))
 }
 
 func (st *state) status(word string) Message {
@@ -97,7 +98,7 @@ func (c *Client) session(ctx context.Context, st *state, connected func()) error
 		return err
 	}
 	defer client.Disconnect(250)
-	work, cancel := outlive(ctx, leaveTimeout)
+	work, cancel := outlive(ctx, c.leave)
 	defer cancel()
 	b := broker{client, lost}
 	if err := b.subscribe(work, c.birthTopic(), born); err != nil {
@@ -118,9 +119,6 @@ func (c *Client) session(ctx context.Context, st *state, connected func()) error
 	}
 	return ctx.Err()
 }
-
-// leaveTimeout is how long messages may still take once the daemon stops.
-const leaveTimeout = 2 * time.Second
 
 // outlive is a context that ends d after ctx, so that a message on its way when
 // ctx ends is neither lost nor sent twice.
