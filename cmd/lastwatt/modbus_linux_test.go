@@ -11,7 +11,7 @@ import (
 )
 
 // modbusPort is a serial port with a PZEM-016 as unit 1 and a board of relays as
-// unit 3.
+// unit 2.
 func modbusPort(t *testing.T) (path string, d *modbustest.Device) {
 	t.Helper()
 	line, err := modbustest.NewPTY()
@@ -20,8 +20,8 @@ func modbusPort(t *testing.T) (path string, d *modbustest.Device) {
 	}
 	d = &modbustest.Device{}
 	d.Set(1, modbustest.Input, 0, 2301, 1234, 0, 2834, 0, 1000, 1, 500, 99, 0)
-	d.Set(3, modbustest.Coils, 0, 0, 0, 0, 0, 0, 0, 0, 0)
-	d.Set(3, modbustest.Holding, 0x8000, 200)
+	d.Set(2, modbustest.Coils, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+	d.Set(2, modbustest.Holding, 0x8000, 200)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -43,9 +43,9 @@ func TestModbusDevicesOnTheCommandLine(t *testing.T) {
 	}{
 		{"read", []string{"read", path, "--map", "pzem-004t"}, []string{"volts                      230.1 V\n", "energy_wh                  66536 Wh\n"}},
 		{"read as JSON", []string{"read", path, "--map", "pzem-004t", "--json"}, []string{`"watts": {` + "\n    \"value\": 283.4,\n    \"unit\": \"W\""}},
-		{"scan", []string{"scan", path, "--from", "1", "--to", "3", "--timeout", "60ms"}, []string{"unit 1    fits pzem-004t  (", "unit 3    fits waveshare-relay-16, waveshare-relay-32, waveshare-relay-8  ("}},
-		{"switch", []string{"switch", path, "5", "on", "--map", "waveshare-relay-8", "--unit", "3", "--yes"}, []string{"relay 5 is on, read back\n"}},
-		{"read relays", []string{"read", path, "--map", "waveshare-relay-8", "--unit", "3"}, []string{"relay 4                    false\n", "relay 5                    true\n"}},
+		{"scan", []string{"scan", path, "--from", "1", "--to", "2", "--timeout", "2s"}, []string{"unit 1    fits pzem-004t  (", "unit 2    fits waveshare-relay-16, waveshare-relay-32, waveshare-relay-8  ("}},
+		{"switch", []string{"switch", path, "5", "on", "--map", "waveshare-relay-8", "--unit", "2", "--yes"}, []string{"relay 5 is on, read back\n"}},
+		{"read relays", []string{"read", path, "--map", "waveshare-relay-8", "--unit", "2"}, []string{"relay 4                    false\n", "relay 5                    true\n"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			status, out, errs := run1(t, append([]string{"modbus"}, c.args...)...)
@@ -56,7 +56,7 @@ func TestModbusDevicesOnTheCommandLine(t *testing.T) {
 			}
 		})
 	}
-	if d.Get(3, modbustest.Coils, 4) != 1 {
+	if d.Get(2, modbustest.Coils, 4) != 1 {
 		t.Error("relay 5 went off again")
 	}
 }

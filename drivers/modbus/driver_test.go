@@ -328,6 +328,33 @@ func TestWhatAUPSCannotBeToldIsRefused(t *testing.T) {
 	})
 }
 
+func TestAScanFindsWhatIsThere(t *testing.T) {
+	inSerial(t, func(t *testing.T, r *rig) {
+		pzem(r.device, 3)
+		relays(r.device, 5)
+		c := r.config("")
+		found := map[byte]string{}
+		err := c.scan(t.Context(), r.lines, 2, 6, func(f Found) { found[f.Unit] = f.Said + " " + strings.Join(f.Maps, ",") })
+		if err != nil || len(found) != 2 {
+			t.Errorf("%v, %v", found, err)
+		}
+		if want := "read holding registers 0: exception 2, illegal data address pzem-004t"; found[3] != want {
+			t.Errorf("unit 3: %q, want %q", found[3], want)
+		}
+		if want := "read holding registers 0: exception 2, illegal data address waveshare-relay-16,waveshare-relay-32,waveshare-relay-8"; found[5] != want {
+			t.Errorf("unit 5: %q, want %q", found[5], want)
+		}
+		if w := r.device.Writes(); len(w) > 0 {
+			t.Errorf("the scan wrote: % x", w)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		stop()
+		if err := c.scan(ctx, r.lines, 1, 9, func(Found) {}); !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	})
+}
+
 // TestNothingIsReportedBeforeTheGuard has an answer come so late that the line was
 // drained and asked anew: from then on each answer is the one before's.
 func TestNothingIsReportedBeforeTheGuard(t *testing.T) {

@@ -97,6 +97,10 @@ type Found struct {
 // Scan asks the units from to to of a line whether they are there, and calls
 // found for each that answers. It only reads. c names the line and the timeout.
 func Scan(ctx context.Context, c Config, from, to int, found func(Found)) error {
+	return c.scan(ctx, wire.NewLines(wire.Open), from, to, found)
+}
+
+func (c Config) scan(ctx context.Context, lines *wire.Lines, from, to int, found func(Found)) error {
 	if from < 0 || to > 255 || from > to {
 		return fmt.Errorf("want units from 1 to 247 (got %d to %d)", from, to)
 	}
@@ -104,7 +108,6 @@ func Scan(ctx context.Context, c Config, from, to int, found func(Found)) error 
 	if err != nil {
 		return err
 	}
-	lines := wire.NewLines(wire.Open)
 	line, err := lines.Join(settings)
 	if err != nil {
 		return err
