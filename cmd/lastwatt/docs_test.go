@@ -109,7 +109,7 @@ func TestExitStatusesAndWhatIsSaid(t *testing.T) {
 		{"a wrong configuration", []string{"config", "check", bad}, exitConfig, bad + ":1: site: want a short name"},
 		{"no daemon", []string{"status", "--socket", socket}, exitAbsent, "controller"},
 		{"no daemon to arm", []string{"arm", "--yes", "--socket", socket}, exitAbsent, "controller"},
-		{"no device", []string{"ups", "list"}, exitAbsent, "none on this machine's USB"},
+		{"no such device", []string{"ups", "read", "ffff:ffff"}, exitAbsent, "no power device on USB (looked for vendor ffff, product ffff)"},
 		{"a word too many", []string{"ups", "scan"}, exitUsage, `want list, read, watch, dump, do or learn (got "scan")`},
 		{"a command of no UPS", []string{"ups", "do", "load.explode"}, exitUsage, `one of beeper.enable, `},
 		{"a cut that nobody was asked about", []string{"ups", "do", "shutdown.return"}, exitRefused, "nobody to ask: say --yes if it is meant"},

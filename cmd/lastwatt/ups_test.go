@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"lastwatt/drivers"
+	"lastwatt/drivers/usbhid"
 )
 
 // dumpOf writes a dump of a captured device, as lastwatt ups dump would.
@@ -70,6 +71,21 @@ func TestADumpOfADamagedDescriptorIsNoReading(t *testing.T) {
 	status, out, errs := run1(t, "ups", "read", "--from", dumpOf(t, "0764-0501-VP1600ELCD-CORRUPTED"))
 	if status != exitFailed || out != "" || !strings.Contains(errs, "unplug the UPS's USB cable, wait 5 s and plug it in again") {
 		t.Errorf("status %d, output %q, error %q", status, out, errs)
+	}
+}
+
+// The machine may be the rack's own, with its UPS.
+func TestListShowsTheUPSesOfThisMachineOrSaysThatThereIsNone(t *testing.T) {
+	found, err := usbhid.List(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	status, out, errs := run1(t, "ups", "list")
+	if len(found) == 0 && (status != exitAbsent || out != "" || !strings.Contains(errs, "none on this machine's USB")) {
+		t.Errorf("there is none: status %d, output %q, error %q", status, out, errs)
+	}
+	if len(found) > 0 && (status != exitOK || !strings.Contains(out, found[0].Path)) {
+		t.Errorf("there is one at %s: status %d, output %q, error %q", found[0].Path, status, out, errs)
 	}
 }
 

@@ -34,7 +34,7 @@ func plug(t *testing.T) (*kernel, *Device, *sim.UPS) {
 	ctx, cancel := context.WithCancel(t.Context())
 	served.Go(func() { d.Serve(ctx, theirs) })
 	t.Cleanup(func() { cancel(); ours.Close(); served.Wait() })
-	ours.SetDeadline(time.Now().Add(10 * time.Second))
+	ours.SetDeadline(time.Now().Add(time.Minute))
 	return &kernel{t: t, conn: ours}, d, m
 }
 
