@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -219,9 +218,17 @@ func (oneToken) NewToken(node string, _ time.Duration) (string, error) {
 	return "lwt1-x", nil
 }
 
+// socketPath is short, however long the path of the temporary directory is: a
+// socket's has some hundred bytes.
+func socketPath(t *testing.T) string {
+	t.Helper()
+	t.Chdir(t.TempDir())
+	return "control.sock"
+}
+
 func TestTheControlSocketAnswersOnceThereIsSomethingToSee(t *testing.T) {
 	k := New(Config{Site: "test", Rules: rules(), Agents: nobody{}, Journal: &diary{data: map[string][]byte{}}, Clock: clock.Process(), Log: slog.New(slog.DiscardHandler)})
-	path := filepath.Join(t.TempDir(), "control.sock")
+	path := socketPath(t)
 	ln, err := Listen(path)
 	if err != nil {
 		t.Fatal(err)
@@ -253,7 +260,7 @@ func TestTheControlSocketAnswersOnceThereIsSomethingToSee(t *testing.T) {
 func TestTheControlSocket(t *testing.T) {
 	k := newDesk(&diary{data: map[string][]byte{}}, "b")
 	defer k.stop()
-	path := filepath.Join(t.TempDir(), "control.sock")
+	path := socketPath(t)
 	ln, err := Listen(path)
 	if err != nil {
 		t.Fatal(err)

@@ -38,7 +38,7 @@ func TestDocumentedConfigurationsOfAgentsLoad(t *testing.T) {
 func on(t *testing.T, tree string, args ...string) (status int, out string) {
 	t.Helper()
 	root := boardtest.Tree(t, tree)
-	status, out, errs := run1(t, append([]string{"doctor", "--root", root, "--docker", "unix://" + root + "/no.sock", "--socket", root + "/no.sock",
+	status, out, errs := run1(t, append([]string{"doctor", "--root", root, "--docker", "unix:///nowhere/no.sock", "--socket", "/nowhere/no.sock",
 		"--agent", root + "/agent.yaml", "--config", root + "/lastwatt.yaml"}, args...)...)
 	if errs != "" {
 		t.Errorf("it complains: %s", errs)
