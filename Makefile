@@ -30,7 +30,7 @@ test:
 	@scripts/test
 
 test-pi:
-	CGO_ENABLED=0 $(GO) test -count=1 -v -tags pi -timeout 15m ./hwtest/pi/
+	CGO_ENABLED=0 $(GO) test -count=1 -v -tags pi -timeout 30m ./hwtest/pi/
 
 bench:
 	@scripts/bench ups

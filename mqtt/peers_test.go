@@ -93,10 +93,14 @@ func TestMosquittoSendsTheLastWill(t *testing.T) {
 	c.Publish(emptySnapshot())
 	running(t, c.Run)
 	awaitShown(t, sub, shown(emptySnapshot(), online))
+	said := func(want string) func() bool {
+		return func() bool { return strings.Join(sub.payloads(testOptions().topic("status")), " ") == want }
+	}
+	r.redirect("127.0.0.1:1") // the broker is to notice before the client is back
 	r.cut()
-	eventually(t, "it is offline and online again", func() bool {
-		return strings.Join(sub.payloads(testOptions().topic("status")), " ") == "online offline online"
-	})
+	eventually(t, "it is offline", said("online offline"))
+	r.redirect(addr)
+	eventually(t, "it is online again", said("online offline online"))
 }
 
 func TestMosquittoRefusesAWrongPassword(t *testing.T) {

@@ -159,7 +159,7 @@ func pty(t *testing.T) *modbustest.PTY {
 func (r *running) await(t *testing.T) {
 	t.Helper()
 	var err error
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); {
 		line := joined(t, r.address)
 		_, err = line.Ask(t.Context(), wire.Request{Unit: 1, Function: wire.ReadInput, Address: 90, Count: 1, Timeout: 300 * time.Millisecond})
 		line.Leave()
@@ -168,7 +168,7 @@ func (r *running) await(t *testing.T) {
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
-	t.Fatalf("no answer in 30 s: %v", err)
+	t.Fatalf("no answer in a minute: %v", err)
 }
 
 func joined(t *testing.T, address string) *wire.Line {
@@ -197,6 +197,7 @@ func each(t *testing.T, test func(t *testing.T, p program, how string)) {
 
 func peerConfig(r *running, which string) Config {
 	c := at(r.address, which)
+	c.Timeout = 500 * time.Millisecond // it is waited for where a server was killed
 	if !strings.Contains(r.address, "://") {
 		c.Baud = 115200
 	}

@@ -57,7 +57,7 @@ func newServer(t *testing.T, file, play, more string) *server {
 	for name, text := range map[string]string{
 		"ups.conf":  "[main]\n  driver = dummy-ups\n  port = " + file + "\n  desc = \"The \\\"rack\\\"\"\n",
 		file:        play,
-		"upsd.conf": "LISTEN 127.0.0.1 " + port + "\nMAXAGE 3\n" + more,
+		"upsd.conf": "LISTEN 127.0.0.1 " + port + "\nMAXAGE 10\n" + more,
 		"upsd.users": "[lab]\n  password = \"s\\\"p a\\\\ce\"\n  actions = SET FSD\n  instcmds = ALL\n  upsmon secondary\n" +
 			"[guest]\n  password = guest\n",
 	} {
@@ -149,14 +149,17 @@ func (s *server) driver(change func(*config)) *driver {
 
 func asIs(*config) {}
 
+// patience is how long a test waits for what takes seconds.
+const patience = 90 * time.Second
+
 func eventually(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		if done() {
 			return
 		}
 	}
-	t.Fatalf("not in 30 s: %s", what)
+	t.Fatalf("not in %v: %s", patience, what)
 }
 
 func TestDriverKeepsADriversPromisesWithUpsd(t *testing.T) {
@@ -228,12 +231,15 @@ func TestDischargeIsFollowed(t *testing.T) {
 		return all
 	}
 	want := []string{"OL", "OB DISCHRG", "OB DISCHRG LB", "OL CHRG", "OL"}
-	eventually(t, "a whole cycle", func() bool { return len(seen()) > 2*len(want) })
-	got := seen()
-	from := slices.Index(got, "OL")
-	if from < 0 || len(got) < from+len(want) || !slices.Equal(got[from:from+len(want)], want) {
-		t.Errorf("saw %q, want %q in it", got, want)
-	}
+	// A busy machine may miss a status that lasts for two seconds, in this cycle.
+	eventually(t, fmt.Sprintf("%q in a row", want), func() bool {
+		for got := seen(); len(got) >= len(want); got = got[1:] {
+			if slices.Equal(got[:len(want)], want) {
+				return true
+			}
+		}
+		return false
+	})
 	// One change of the file reaches upsd as several: between them a reading
 	// may have the new status and the old charge, but never another pair.
 	r.mu.Lock()
@@ -270,7 +276,7 @@ func TestStaleDataIsContactLost(t *testing.T) {
 			tt.cause(s)
 			select {
 			case <-r.ended:
-			case <-time.After(30 * time.Second):
+			case <-time.After(patience):
 				t.Fatalf("Run goes on, with %d readings, on %s", r.count(), says(r.last()))
 			}
 			if !expected(r.err) || says(r.last()) != "battery" {
@@ -420,7 +426,7 @@ func TestSTARTTLSWithUpsd(t *testing.T) {
 		{"nothing to trust", func(c *config) { c.TLS = tlsRequire }, "or, if this is the server's certificate, pin: " + pin},
 	} {
 		d := certified.driver(func(c *config) { tt.change(c); c.Login = true })
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		n := 0
 		err := d.Run(ctx, func(drivers.Reading) {
 			if n++; n == 3 {

@@ -33,10 +33,10 @@ func TestGpioOnAPisKernel(t *testing.T) {
 			if out, err := build.CombinedOutput(); err != nil {
 				t.Fatalf("build the tests for the board: %v\n%s", err, out)
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+			ctx, cancel := context.WithTimeout(t.Context(), 12*time.Minute)
 			defer cancel()
 			began, status, shown := time.Now(), "none", 0
-			err := b.Run(ctx, setup, program, []string{"-test.v", "-test.run", "TestPi", "-test.timeout", "3m"}, func(text string, pins *Pins) bool {
+			err := b.Run(ctx, setup, program, []string{"-test.v", "-test.run", "TestPi", "-test.timeout", "10m"}, func(text string, pins *Pins) bool {
 				fmt.Println(b.Name+":", text)
 				_, asked, ok := strings.Cut(text, "pi: ")
 				if !ok {

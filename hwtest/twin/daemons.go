@@ -62,7 +62,7 @@ func (g *Ground) Start(more More) {
 	if _, err := host.Run(g.ctx, "../lastwatt", "config", "check", "controller.yaml"); err != nil {
 		g.t.Fatal(err)
 	}
-	g.until(20*time.Second, "controller", func() bool { _, ok := g.Status(); return ok })
+	g.until(60*time.Second, "controller", func() bool { _, ok := g.Status(); return ok })
 	for _, n := range g.Nodes {
 		out, err := host.Run(g.ctx, "../lastwatt", "token", "--node", n.Name, "--socket", host.file("control.sock"))
 		if err != nil {
@@ -82,7 +82,7 @@ func (g *Ground) Start(more More) {
 	if _, err := host.Run(g.ctx, "../lastwatt", "arm", "--yes", "--socket", host.file("control.sock")); err != nil {
 		g.t.Fatal(err)
 	}
-	g.until(60*time.Second, "connected agents and a known Swarm", g.whole)
+	g.until(120*time.Second, "connected agents and a known Swarm", g.whole)
 }
 
 func (g *Ground) write(n *Node, name, text string) {

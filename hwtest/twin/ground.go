@@ -205,7 +205,7 @@ func (g *Ground) swarm() {
 	g.docker(first, "service", "create", "-d", "--no-resolve-image", "--name", "slow", "--replicas", "1", "--stop-grace-period", "20s", "web:1",
 		"/bin/sh", "-c", "trap 'sleep 10; exit 0' TERM; while :; do sleep 1; done")
 	g.docker(first, "service", "create", "-d", "--no-resolve-image", "--name", "each", "--mode", "global", "--stop-grace-period", "2s", "web:1", "/bin/httpd", "-f", "-p", "81")
-	g.until(90*time.Second, "the services to run", func() bool {
+	g.until(180*time.Second, "the services to run", func() bool {
 		out, _ := first.Docker(g.ctx, "service", "ls", "--format", "{{.Replicas}}")
 		return len(strings.Fields(out)) == 3 && strings.Contains(out, "1/1") && strings.Count(out, "4/4") == 2
 	})
@@ -213,7 +213,7 @@ func (g *Ground) swarm() {
 
 func (n *Node) waitForDocker(ctx context.Context) error {
 	var err error
-	for range 150 {
+	for range 600 {
 		if _, err = n.Docker(ctx, "info", "--format", "{{.ID}}"); err == nil {
 			return nil
 		}

@@ -215,7 +215,7 @@ func (h *Host) Join() {
 	g.t.Helper()
 	for _, n := range g.Nodes {
 		var token string
-		g.until(60*time.Second, "token of "+n.Name, func() bool {
+		g.until(120*time.Second, "token of "+n.Name, func() bool {
 			data, err := os.ReadFile(h.file("token." + n.Name))
 			if fields := strings.Fields(string(data)); err == nil && len(fields) > 0 {
 				token = fields[len(fields)-1]
@@ -227,5 +227,5 @@ func (h *Host) Join() {
 		}
 		g.write(n, "agent.yaml", strings.Replace(fmt.Sprintf(agentYAML, n.Name, n.dir, ""), "10.77.0.11:7480", guestAddr+":7480", 1))
 	}
-	g.until(60*time.Second, "connected agents and a known Swarm", g.whole)
+	g.until(120*time.Second, "connected agents and a known Swarm", g.whole)
 }

@@ -23,7 +23,7 @@ func (g *Ground) broker() {
 		g.t.Fatal(err)
 	}
 	g.daemon("mosquitto", "-c", conf)
-	g.until(10*time.Second, "the broker", func() bool {
+	g.until(60*time.Second, "the broker", func() bool {
 		conn, err := net.DialTimeout("tcp", hostAddr+":18830", time.Second)
 		if err == nil {
 			conn.Close()
