@@ -79,6 +79,7 @@ type fakeUPS struct {
 	frames  chan []byte
 	writes  []string
 	opens   int
+	asked   int           // feature reports that were read, or tried
 	slow    time.Duration // of every answer
 }
 
@@ -152,6 +153,7 @@ func (h *fakeHandle) Feature(id uint8, buf []byte) (int, error) {
 	time.Sleep(slow)
 	h.ups.mu.Lock()
 	defer h.ups.mu.Unlock()
+	h.ups.asked++
 	if h.lost() {
 		return 0, errGone
 	}
