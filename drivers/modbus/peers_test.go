@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -312,20 +313,23 @@ func TestNoValueThroughABadLineIsWrong(t *testing.T) {
 		c.Address = address
 		c.Timeout, c.Poll = 100*time.Millisecond, 200*time.Millisecond
 		d := opened(t, c)
-		timeout, every := 25*time.Millisecond, 100
+		every := 100
 		if how != "tcp" {
 			every = 20
 		}
+		var timeout atomic.Int64
+		timeout.Store(int64(25 * time.Millisecond))
 		if how == "rtu" && p.name == "modbus-serial" {
-			timeout = 150 * time.Millisecond // it waits 30 ms for more of a request
+			timeout.Store(int64(150 * time.Millisecond)) // it waits 30 ms for more of a request
 		}
 		fast := d.(*device)
-		fast.poll, fast.base.Timeout = time.Millisecond, timeout
+		fast.poll = time.Millisecond
 		counts := &tally{faults: map[modbustest.Fault]int{}}
-		bad.LateBy = func() time.Duration { return lateness() * timeout / time.Second }
+		bad.LateBy = func() time.Duration { return lateness() * time.Duration(timeout.Load()) / time.Second }
 		bad.Next = counts.random(bad, every)
-		// A slow machine takes longer to see enough.
-		for end := time.Now().Add(long + time.Minute); time.Now().Before(end) && (counts.values < 20 || len(counts.faults) < 3); {
+		// A slow machine takes longer to see enough, and to answer at all.
+		for end := time.Now().Add(long + time.Minute); time.Now().Before(end) && (counts.values < 20 || len(counts.faults) < 3); timeout.Store(2 * timeout.Load()) {
+			fast.base.Timeout = time.Duration(timeout.Load())
 			ctx, stop := context.WithTimeout(t.Context(), long)
 			counts.run(ctx, t, d, 1, 10*time.Millisecond)
 			stop()
