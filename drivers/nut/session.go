@@ -92,6 +92,9 @@ func (s *session) run(ctx context.Context) error {
 	}
 }
 
+// mostUnread is how many lines that cannot be read are told of one by one.
+const mostUnread = 5
+
 // look reads all that the server says of the UPS, in one answer, and reports it.
 func (s *session) look() error {
 	at := time.Now()
@@ -112,6 +115,9 @@ func (s *session) look() error {
 		return fmt.Errorf("read %s: %w", s.device(), errUntold)
 	}
 	u := s.values.ups()
+	if more := len(unread) - mostUnread; more > 0 {
+		unread = append(unread[:mostUnread], fmt.Sprintf("%d more of the server's lines cannot be read", more))
+	}
 	u.Warnings = append(u.Warnings, unread...)
 	s.report(drivers.Reading{At: at, Fact: u})
 	return nil
