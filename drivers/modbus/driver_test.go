@@ -359,3 +359,40 @@ func TestNothingIsReportedBeforeTheGuard(t *testing.T) {
 		})
 	}
 }
+
+func TestABlockThatIsRefusedTakesNoOtherTablesWithIt(t *testing.T) {
+	inTCP(t, func(t *testing.T, r *rig) {
+		path := writeMap(t, `device: ups
+identity: [{function: holding, address: 9, type: u16, equals: "7"}]
+fields:
+  on_battery: {function: coil, address: 1}
+  battery.charge: {function: input, address: 1, type: u16}
+  ups.firmware: {function: holding, address: 1, type: text, count: 2, once: true, optional: true}
+guard: [{function: holding, address: 9, count: 1}, {function: input, address: 1, count: 2}]
+`)
+		r.device.Set(1, modbustest.Holding, 9, 7)
+		r.device.Set(1, modbustest.Coils, 1, 1)
+		r.device.Set(1, modbustest.Input, 1, 88, 0)
+		u := fact[drivers.UPS](r, path)
+		if u.OnBattery == nil || !*u.OnBattery || u.Charge == nil || *u.Charge != 88 || u.Firmware != "" {
+			t.Errorf("%+v", u)
+		}
+	})
+}
+
+func TestWhatIsReadOnceAndCannotBeTrueIsToldToo(t *testing.T) {
+	inTCP(t, func(t *testing.T, r *rig) {
+		apc(r.device)
+		path := writeMap(t, `device: ups
+identity: [{function: holding, address: 2048, type: text, count: 4, equals: "12345678"}]
+fields:
+  on_battery: {function: holding, address: 1, type: bool, bit: 2}
+  ups.realpower.nominal: {function: holding, address: 589, type: u16, greatest: 900, once: true}
+guard: [{function: holding, address: 2048, count: 4}, {function: holding, address: 128, count: 2}]
+`)
+		u := fact[drivers.UPS](r, path)
+		if want := "ups.realpower.nominal: 1000 cannot be true: it is above 900"; u.PowerNominal != nil || len(u.Warnings) != 1 || u.Warnings[0] != want {
+			t.Errorf("%v, warnings %q, want %q", u.PowerNominal, u.Warnings, want)
+		}
+	})
+}

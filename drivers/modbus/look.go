@@ -97,11 +97,18 @@ type Found struct {
 // Scan asks the units from to to of a line whether they are there, and calls
 // found for each that answers. It only reads. c names the line and the timeout.
 func Scan(ctx context.Context, c Config, from, to int, found func(Found)) error {
-	if from < 0 || to > 255 || from > to {
-		return fmt.Errorf("want units from 1 to 247 (got %d to %d)", from, to)
-	}
 	settings, err := c.settings(maps.Map{Serial: maps.Serial{Baud: 9600, Parity: "none", DataBits: 8, StopBits: 1}})
 	if err != nil {
+		return err
+	}
+	first := 1
+	if settings.Framing == wire.TCP {
+		first = 0 // some gateways are their own unit 0; on a serial line that is all devices at once
+	}
+	if from < first || to > 255 || from > to {
+		return fmt.Errorf("want units from 1 to 247 (got %d to %d)", from, to)
+	}
+	if err := c.checkTimeout(); err != nil {
 		return err
 	}
 	lines := wire.NewLines(wire.Open)

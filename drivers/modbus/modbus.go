@@ -117,6 +117,9 @@ func (c Config) device(lines *wire.Lines, o drivers.Options) (*device, error) {
 	if c.Unit != nil {
 		d.base.Unit = byte(*c.Unit)
 	}
+	if settings.Framing != wire.TCP && d.base.Unit == 0 {
+		return nil, errors.New("unit: on a serial line 0 is all devices at once, and none answers: want 1 to 247")
+	}
 	if c.Pause != nil {
 		d.base.Pause = *c.Pause
 	}
@@ -150,14 +153,21 @@ func override[T comparable](to *T, value T) {
 	}
 }
 
+func (c Config) checkTimeout() error {
+	if c.Timeout < 20*time.Millisecond || c.Timeout > 10*time.Second {
+		return fmt.Errorf("timeout: want 20ms to 10s (got %v)", c.Timeout)
+	}
+	return nil
+}
+
 func (c Config) check(m maps.Map) error {
 	switch {
 	case c.Unit != nil && (*c.Unit < 0 || *c.Unit > 255):
 		return fmt.Errorf("unit: want 1 to 247, or 0 or 255 where a TCP device wants that (got %d)", *c.Unit)
 	case c.Poll < 200*time.Millisecond || c.Poll > time.Minute:
 		return fmt.Errorf("poll: want 200ms to 1m (got %v)", c.Poll)
-	case c.Timeout < 20*time.Millisecond || c.Timeout > 10*time.Second:
-		return fmt.Errorf("timeout: want 20ms to 10s (got %v)", c.Timeout)
+	case c.checkTimeout() != nil:
+		return c.checkTimeout()
 	case c.Pause != nil && (*c.Pause < 0 || *c.Pause > 5*time.Second):
 		return fmt.Errorf("pause: want 0s to 5s (got %v)", *c.Pause)
 	case len(c.Outputs) > 0 && m.Outputs == nil:

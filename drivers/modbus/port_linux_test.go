@@ -161,6 +161,20 @@ func TestAScanFindsWhatIsThere(t *testing.T) {
 	if w := peer.Device.Writes(); len(w) > 0 {
 		t.Errorf("the scan wrote: % x", w)
 	}
+	for _, wrong := range []struct {
+		from, to int
+		timeout  time.Duration
+		want     string
+	}{
+		{0, 5, c.Timeout, "want units from 1 to 247 (got 0 to 5)"}, {5, 4, c.Timeout, "want units from 1 to 247 (got 5 to 4)"},
+		{1, 256, c.Timeout, "want units from 1 to 247 (got 1 to 256)"}, {1, 5, 0, "timeout: want 20ms to 10s (got 0s)"},
+	} {
+		c := c
+		c.Timeout = wrong.timeout
+		if err := Scan(t.Context(), c, wrong.from, wrong.to, func(Found) {}); err == nil || err.Error() != wrong.want {
+			t.Errorf("%v, want %s", err, wrong.want)
+		}
+	}
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
 	if err := Scan(ctx, c, 1, 9, func(Found) {}); !errors.Is(err, context.Canceled) {

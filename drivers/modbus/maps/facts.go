@@ -3,6 +3,7 @@ package maps
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"lastwatt/drivers"
@@ -23,6 +24,45 @@ type target struct {
 	kind kind
 	unit string
 	set  func(Value)
+}
+
+// longest is the longest time that is believed: registers that say "I do not know"
+// say more.
+const longest = 30 * 24 * time.Hour
+
+// bound gives a field that the map does not bound the bounds of what can be true.
+func (d Device) bound(f *Field) {
+	least, greatest := 0.0, 100.0
+	switch i := d.target(f.Name); {
+	case i.unit == "s":
+		least, greatest = -time.Hour.Seconds(), longest.Seconds() // a timer that does not count may be -1
+	case !strings.HasPrefix(i.name, "battery.charge"):
+		return
+	}
+	if f.Least == nil {
+		f.Least = &least
+	}
+	if f.Greatest == nil {
+		f.Greatest = &greatest
+	}
+}
+
+// target is the place that a field names; the zero value is none.
+func (d Device) target(name string) target {
+	all := d.targets()
+	if i := slices.IndexFunc(all, func(t target) bool { return t.name == name }); i >= 0 {
+		return all[i]
+	}
+	return target{}
+}
+
+func (d Device) kindOf(name string) kind { return d.target(name).kind }
+
+// lasting is whether what a field says stays as it is while the device runs: a
+// name, a rating, a setting.
+func (d Device) lasting(name string) bool {
+	return d.kindOf(name) == text || strings.HasSuffix(name, ".nominal") || strings.HasPrefix(name, "input.transfer.") ||
+		slices.Contains([]string{"battery.charge.low", "battery.charge.warning", "battery.runtime.low"}, name)
 }
 
 func set[T ~float64](name, unit string, to **T) target {
@@ -102,14 +142,7 @@ func (d Device) targets() []target {
 }
 
 // UnitOf is the unit of a field; empty is none.
-func (m Map) UnitOf(field string) string {
-	for _, t := range m.Device.targets() {
-		if t.name == field {
-			return t.unit
-		}
-	}
-	return ""
-}
+func (m Map) UnitOf(field string) string { return m.Device.target(field).unit }
 
 // Values are what the fields of a map say, by their names.
 type Values map[string]Value
@@ -254,19 +287,20 @@ func (d Device) names() []string {
 
 // fits says what is wrong with a field of this name, or nothing.
 func (d Device) fits(f Field) string {
-	for _, t := range d.targets() {
-		isText := f.Type == "text" || f.Texts != nil
-		switch {
-		case t.name != f.Name:
-		case t.kind == text && !isText:
-			return "it is a text: want type text, or texts: for the numbers"
-		case t.kind != text && isText:
-			return "it is no text: want a type of numbers"
-		case t.kind == flag && f.Type != "bool":
-			return "it is true or false: want type bool, with bit: for one bit of a register"
-		default:
-			return ""
-		}
+	t, isText := d.target(f.Name), f.Type == "text" || f.Texts != nil
+	switch {
+	case d == Relay:
+		return "a relay board has none: remove fields:"
+	case t.name == "":
+		return fmt.Sprintf("no field of this name: want one of %q", d.names())
+	case t.kind == text && !isText:
+		return "it is a text: want type text, or texts: for the numbers"
+	case t.kind != text && isText:
+		return "it is no text: want a type of numbers"
+	case t.kind == flag && f.Type != "bool":
+		return "it is true or false: want type bool, with bit: for one bit of a register"
+	case t.kind == number && f.Type == "bool":
+		return "it is a number: want a type of numbers"
 	}
-	return fmt.Sprintf("no field of this name: want one of %q", d.names())
+	return ""
 }
