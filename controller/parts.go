@@ -55,7 +55,7 @@ func (c *Controller) aged(node string) parts {
 	}
 	for _, o := range p.outputs {
 		if old("output", o.Name) {
-			o.On = nil
+			o.On, o.Fault = nil, ""
 		}
 		s.outputs = append(s.outputs, o)
 	}
@@ -108,7 +108,9 @@ func (c *Controller) takePart(ctx context.Context, node, source string, fact dri
 		}
 	case drivers.Rail:
 		take(p, &p.rails, "rail", f, func(o drivers.Rail) string { return o.Name }, now)
-		c.judge(railTrouble(node, f))
+		if f.Level != "" || f.Good != nil { // a signal that does not rest is not well again
+			c.judge(railTrouble(node, f))
+		}
 	case drivers.Meter:
 		take(p, &p.meters, "meter", f, func(o drivers.Meter) string { return o.Name }, now)
 		c.drawn(ctx, source, f)
@@ -117,6 +119,9 @@ func (c *Controller) takePart(ctx context.Context, node, source string, fact dri
 		c.witness(f)
 	case drivers.Output:
 		take(p, &p.outputs, "output", f, func(o drivers.Output) string { return o.Name }, now)
+		if f.On != nil || f.Fault != "" {
+			c.judge(outputTrouble(node, f))
+		}
 	}
 }
 
@@ -163,12 +168,20 @@ func railTrouble(node string, f drivers.Rail) (key string, t trouble, bad bool) 
 	return "rail " + node + " " + f.Name, t, f.Level == drivers.Warning || f.Level == drivers.Critical || f.Good != nil && !*f.Good
 }
 
+func outputTrouble(node string, o drivers.Output) (key string, t trouble, bad bool) {
+	t = trouble{kind: rack.OutputWrong, severity: "warning", node: node, text: whose(node, "output "+o.Name) + " is wrong: " + o.Fault,
+		remedy: "look for a short, a welded contact, or something else that drives it"}
+	return "output " + node + " " + o.Name, t, o.Fault != ""
+}
+
 // judgeNode looks at a node as a whole: at its supply, and whether it is hot while
 // a fan stands still.
 func (c *Controller) judgeNode(ctx context.Context, n *rack.Node) {
 	f := n.Fact
-	c.judge("under-voltage "+n.Name, trouble{kind: rack.UnderVoltage, severity: "warning", node: n.Name, text: n.Name + " is short of voltage, by its firmware",
-		remedy: "use a supply and a cable that hold 5 V under load"}, f.UnderVoltage != nil && *f.UnderVoltage)
+	if f.UnderVoltage != nil {
+		c.judge("under-voltage "+n.Name, trouble{kind: rack.UnderVoltage, severity: "warning", node: n.Name, text: n.Name + " is short of voltage, by its firmware",
+			remedy: "use a supply and a cable that hold 5 V under load"}, *f.UnderVoltage)
+	}
 	stalled := ""
 	for _, whose := range []string{"", n.Name} {
 		for _, fan := range c.parts[whose].fans {
@@ -232,6 +245,7 @@ func (c *Controller) witness(w drivers.Witness) {
 	differ := false
 	switch {
 	case w.Mains == nil:
+		return // that says neither that it agrees nor that it does not
 	case !u.Contact || u.Power == policy.Unknown:
 		differ = !*w.Mains
 		t.severity, t.text = "critical", "witness "+w.Name+" says that mains is away, and the UPS does not answer: that alone stops nothing"

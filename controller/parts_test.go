@@ -168,6 +168,45 @@ func TestAStalledFanOfWhichNothingIsKnownAnyMoreIsNotWellAgain(t *testing.T) {
 	})
 }
 
+func TestWhatIsNotKnownAnyMoreIsNotWellAgain(t *testing.T) {
+	rackDesk(t, func(k *desk, _ *board, _ *heard) {
+		k.power(false)
+		k.hear("node02", drivers.Rail{Name: "5v", Good: new(false), Level: drivers.Critical})
+		k.hear("node02", drivers.Node{UnderVoltage: new(true)})
+		k.sense(drivers.Witness{Name: "opto", Mains: new(false)})
+		time.Sleep(20 * time.Second)
+		k.sense(drivers.Witness{Name: "opto", Mains: new(false)})
+		for range 10 { // a supply that fails makes its signal bounce
+			k.hear("node02", drivers.Rail{Name: "5v"})
+			k.hear("node02", drivers.Node{})
+			k.sense(drivers.Witness{Name: "opto"})
+			time.Sleep(10 * time.Second)
+		}
+		is(t, "rail", k.health("rail_low"), "critical: rail 5v of node02 is bad")
+		is(t, "supply", k.health("under_voltage"), "warning: node02 is short of voltage, by its firmware")
+		is(t, "witness", k.health("mains_disputed"), "warning: witness opto says that mains is away, and the UPS is on mains")
+		is(t, "told", k.story("part_back"))
+	})
+}
+
+func TestAnOutputThatIsNotAsItWasSetIsAProblem(t *testing.T) {
+	rackDesk(t, func(k *desk, _ *board, _ *heard) {
+		k.sense(drivers.Output{Name: "fan-relay", On: new(true)})
+		for range 3 {
+			k.sense(drivers.Output{Name: "fan-relay", On: new(true), Fault: "it was set off and reads on"})
+		}
+		is(t, "health", k.health("output_wrong"), "warning: output fan-relay of the rack is wrong: it was set off and reads on")
+		is(t, "told", k.story("output_wrong"), "output_wrong: Output fan-relay of the rack is wrong: it was set off and reads on.")
+		time.Sleep(3 * time.Minute)
+		k.sense(drivers.Output{Name: "fan-relay"})
+		is(t, "health, of one that says nothing", k.health("output_wrong"), "warning: output fan-relay of the rack is wrong: it was set off and reads on")
+		k.sense(drivers.Output{Name: "fan-relay", On: new(false)})
+		time.Sleep(31 * time.Second)
+		k.sense(drivers.Output{Name: "fan-relay", On: new(false)})
+		is(t, "health, mended", k.health("output_wrong"))
+	})
+}
+
 func TestARailIsToldWithItsVoltageAndAgainWhenItBecomesCritical(t *testing.T) {
 	rackDesk(t, func(k *desk, _ *board, _ *heard) {
 		rail := func(v drivers.Volt, l drivers.Level) {

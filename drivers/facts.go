@@ -86,8 +86,12 @@ type Witness struct {
 // An Output is a relay or a pin that a [Switcher] drives, by its configured name.
 type Output struct {
 	Name string `json:"name"`
-	// On is what was read back from it.
+	// On is what was read back from it; of a line that is let go, whose level is
+	// others' to make, it is that.
 	On *bool `json:"on,omitempty"`
+	// Fault says that it is otherwise than it was set, in words for people.
+	// Empty is that it is not.
+	Fault string `json:"fault,omitempty"`
 }
 
 // ByTable is the method of a draw that nothing measured: it is the model's.
