@@ -44,7 +44,7 @@ func (d *device) Run(ctx context.Context, report func(drivers.Reading)) error {
 		return err
 	}
 	defer line.Leave()
-	s := &session{device: d, line: line, report: report, orders: make(chan order), ended: make(chan struct{})}
+	s := &session{device: d, line: line, report: report, orders: make(chan order), ended: make(chan struct{}), ordered: map[string]bool{}}
 	d.set(s)
 	defer d.set(nil)
 	defer close(s.ended)
@@ -110,6 +110,7 @@ type session struct {
 	never   map[string]string
 	refused map[modmaps.Read]bool // optional blocks that the device does not have
 	spoke   bool                  // a poll went well before
+	ordered map[string]bool       // what each output was set to last
 }
 
 func (s *session) run(ctx context.Context) error {

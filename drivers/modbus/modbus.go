@@ -72,7 +72,13 @@ type Output struct {
 	// Safe is what it is set to when the driver starts and stops: off, on, or
 	// keep, which leaves it as it is. Empty is off.
 	Safe string `yaml:"safe"`
+	// Inverted is for what hangs on a contact that is closed while the relay's
+	// coil has no current: on is a coil without.
+	Inverted bool `yaml:"inverted"`
 }
+
+// coil is what the relay's coil is when the output is on or off.
+func (o Output) coil(on bool) bool { return on != o.Inverted }
 
 // driver makes the driver of a configuration. It reads the map and opens nothing.
 func (c Config) driver(lines *wire.Lines, o drivers.Options) (drivers.Driver, error) {
