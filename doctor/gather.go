@@ -184,7 +184,7 @@ func (f *Facts) agent(ctx context.Context, s Sources) {
 	keys, _ := filepath.Glob(filepath.Join(a.Dir, "*.pem"))
 	f.Agent.Joined = len(certificates)+len(keys) > 0
 	f.Agent.Running = f.running(ctx, s, "lastwatt-agent.service")
-	f.State = s.directory(a.Dir)
+	f.State = append(f.State, s.directory(a.Dir))
 }
 
 // running is whether a unit runs; nil is not known.
@@ -211,10 +211,13 @@ func (f *Facts) controller(ctx context.Context, s Sources) {
 	}
 	for _, u := range c.UPS {
 		out.Feeds = append(out.Feeds, u.Feeds...)
-		out.Cut = out.Cut || u.Cut
+		out.Cut, out.Remote = out.Cut || u.Cut, out.Remote || u.Driver == "nut"
 	}
 	for _, n := range c.Nodes {
 		out.Nodes, out.Wake[n.Name] = append(out.Nodes, n.Name), n.Wake
+		if n.UPSHost {
+			out.UPSHost = n.Name
+		}
 	}
 	out.Drain = c.Policy.Budgets.Drain
 	if c.MQTT != nil && c.MQTT.Broker != "embedded" {
@@ -223,7 +226,7 @@ func (f *Facts) controller(ctx context.Context, s Sources) {
 			out.Broker, out.Port = u.Hostname(), uint32(port)
 		}
 	}
-	f.State = s.directory(c.Controller.StateDir)
+	f.State = append(f.State, s.directory(c.Controller.StateDir))
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	snapshot, err := s.Snapshot(ctx)
@@ -237,8 +240,8 @@ func (f *Facts) controller(ctx context.Context, s Sources) {
 }
 
 // directory looks at where a state is kept.
-func (s Sources) directory(path string) *Directory {
-	d := &Directory{Path: path}
+func (s Sources) directory(path string) Directory {
+	d := Directory{Path: path}
 	probe, err := os.CreateTemp(path, ".doctor-")
 	if err != nil {
 		d.Err = errors.Unwrap(err)

@@ -78,13 +78,13 @@ func TestWhatIsGatheredOfANode(t *testing.T) {
 	if a := f.Agent; a == nil || a.Node != "node02" || a.Err != nil || !a.Joined || a.Running == nil || *a.Running {
 		t.Errorf("its agent: %+v", a)
 	}
-	if c := f.Controller; c == nil || c.Err != nil || !c.Running || c.Broker != "node02" || c.Port != 1884 || c.Drain != 50*time.Second || c.Wake["node02"] != "gpio" || !c.Cut || len(c.Nodes) != 2 {
+	if c := f.Controller; c == nil || c.Err != nil || !c.Running || c.Broker != "node02" || c.Port != 1884 || c.Drain != 50*time.Second || c.Wake["node02"] != "gpio" || !c.Cut || c.Remote || c.UPSHost != "node01" || len(c.Nodes) != 2 {
 		t.Errorf("its controller: %+v", c)
 	}
 	if e := f.Engine; e == nil || e.Shutdown != 40*time.Second || e.Unit != 90*time.Second {
 		t.Errorf("its engine: %+v", e)
 	}
-	if f.State == nil || f.State.Path != root+"/none" || !errors.Is(f.State.Err, fs.ErrNotExist) {
+	if len(f.State) != 2 || f.State[0].Path != root+"/certs" || f.State[0].Err != nil || f.State[1].Path != root+"/none" || !errors.Is(f.State[1].Err, fs.ErrNotExist) {
 		t.Errorf("its state: %+v", f.State)
 	}
 	if len(f.Devices) != 2 || f.Devices[0].Path != "/dev/vcio" || f.Devices[0].Err == nil || f.Devices[1].Path != "/dev/gpiochip0" || f.Devices[1].Err != nil {

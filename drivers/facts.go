@@ -128,6 +128,8 @@ type Drive struct {
 	Temperature *Celsius `json:"temperature,omitempty"`
 	// Wear is the part of its rated life that is used; over 100 it is past it.
 	Wear *Percent `json:"wear,omitempty"`
+	// Failing are the drive's own critical warnings, in words for people.
+	Failing []string `json:"failing,omitempty"`
 }
 
 // Start are the settings of a Raspberry Pi's EEPROM that decide whether it starts

@@ -167,7 +167,10 @@ func (c Config) identify(ctx context.Context, lines *wire.Lines, settings wire.S
 			return nil, err
 		}
 		d := &device{m: m, settings: settings, base: wire.Request{Unit: byte(unit), Timeout: c.Timeout, Pause: m.Pause}}
-		err = (&session{device: d, line: line}).proven(ctx)
+		s := &session{device: d, line: line}
+		if err = s.proven(ctx); errors.Is(err, wire.ErrTimeout) {
+			err = s.proven(ctx) // it is there: an answer was lost
+		}
 		line.Leave()
 		if ctx.Err() != nil {
 			return nil, ctx.Err()

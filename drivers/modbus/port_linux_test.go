@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,13 +17,16 @@ import (
 )
 
 // port is a device at a pseudo-terminal, which the driver opens as a serial port.
-func port(t *testing.T) (*modbustest.PTY, *modbustest.Peer) {
+func port(t *testing.T) (*modbustest.PTY, *modbustest.Peer) { return badPort(t, nil) }
+
+// badPort is one of whose answers next says what befalls them.
+func badPort(t *testing.T, next func() modbustest.Fault) (*modbustest.PTY, *modbustest.Peer) {
 	t.Helper()
 	line, err := modbustest.NewPTY()
 	if err != nil {
 		t.Fatal(err)
 	}
-	peer := &modbustest.Peer{Device: &modbustest.Device{}}
+	peer := &modbustest.Peer{Device: &modbustest.Device{}, Next: next}
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -179,6 +184,23 @@ func TestAScanFindsWhatIsThere(t *testing.T) {
 	stop()
 	if err := Scan(ctx, c, 1, 9, func(Found) {}); !errors.Is(err, context.Canceled) {
 		t.Error(err)
+	}
+}
+
+func TestAScanBearsAnAnswerThatIsLost(t *testing.T) {
+	var answers atomic.Int64
+	line, peer := badPort(t, func() modbustest.Fault {
+		if answers.Add(1) == 10 { // while it is held against pzem-004t
+			return modbustest.Lost
+		}
+		return modbustest.None
+	})
+	pzem(peer.Device, 3)
+	c := at(line.Path, "")
+	var found []Found
+	err := Scan(t.Context(), c, 3, 3, func(f Found) { found = append(found, f) })
+	if err != nil || answers.Load() < 11 || len(found) != 1 || !slices.Equal(found[0].Maps, []string{"pzem-004t"}) {
+		t.Errorf("%+v, %v, %d answers", found, err, answers.Load())
 	}
 }
 
