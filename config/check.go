@@ -21,7 +21,8 @@ type checker struct {
 	page     string // where every key is, for people
 	kinds    []drivers.Kind
 	root     *yaml.Node
-	within   string // the key, with a dot, that root is the value of; empty for a file
+	within   string               // the key, with a dot, that root is the value of; empty for a file
+	lines    map[string][2]string // that drivers share: the first one's section, and how it opens it
 	problems Problems
 }
 

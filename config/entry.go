@@ -24,6 +24,27 @@ type Sensor struct {
 // on, off, or keep, which leaves it as it is.
 type safe interface{ Safe() map[string]string }
 
+// A lined is a driver whose line others may share, if they want it opened as it does.
+type lined interface{ Line() (line, how string) }
+
+// shared holds a driver's line against those of the drivers before it; at is its
+// section.
+func (c *checker) shared(at []any, d drivers.Driver) {
+	l, ok := d.(lined)
+	if !ok {
+		return
+	}
+	line, how := l.Line()
+	if first, there := c.lines[line]; !there {
+		if c.lines == nil {
+			c.lines = map[string][2]string{}
+		}
+		c.lines[line] = [2]string{fmt.Sprintf("%s[%d]", at...), how}
+	} else if first[1] != how {
+		c.wrong(at, "%s has %s as %s: entries of one line need the same (got %s)", first[0], line, first[1], how)
+	}
+}
+
 // sensorPart are the keys of a sensors entry that every driver has.
 type sensorPart struct {
 	Name   string `yaml:"name"`
@@ -173,5 +194,6 @@ func (c *checker) driver(at []any, name, driver string, decode func(into any) er
 	if err != nil || len(c.problems) > all {
 		return nil
 	}
+	c.shared(at, d)
 	return d
 }

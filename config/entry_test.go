@@ -49,3 +49,17 @@ func TestWhatStartsANodeHasToLeaveItAlone(t *testing.T) {
 		t.Errorf("a meter among the UPSes: %v\nwant %s", err, want)
 	}
 }
+
+func TestDevicesOfOneModbusLineNeedTheSameSpeed(t *testing.T) {
+	const ups = "{name: main, driver: sim, feeds: [node01, node02]}"
+	meter := func(name, more string) string {
+		return "{name: " + name + ", driver: modbus, address: /dev/ttyUSB0, map: pzem-004t" + more + "}"
+	}
+	if _, err := Parse("rack.yaml", []byte(rackWith(ups, "wake: ups", meter("a", "")+", "+meter("b", ", unit: 2"))), all.Kinds()); err != nil {
+		t.Error(err)
+	}
+	_, err := Parse("rack.yaml", []byte(rackWith(ups, "wake: ups", meter("a", "")+", "+meter("b", ", unit: 2, stop_bits: 2"))), all.Kinds())
+	if want := "rack.yaml:5: sensors[1]: sensors[0] has /dev/ttyUSB0 as 9600 baud 8N1: entries of one line need the same (got 9600 baud 8N2)"; err == nil || err.Error() != want {
+		t.Errorf("%v\nwant %s", err, want)
+	}
+}

@@ -247,11 +247,14 @@ func kinds() []drivers.Kind {
 				Pin     int               `yaml:"pin"`
 				Outputs map[string]string `yaml:"outputs"`
 				UPS     bool              `yaml:"ups"`
+				Baud    int               `yaml:"baud"`
 			}
 			err := decode(&c)
 			switch {
 			case c.UPS:
 				return commander{}, err
+			case c.Baud != 0:
+				return wired{baud: c.Baud}, err
 			case c.Outputs != nil:
 				return outputs{safe: c.Outputs}, err
 			}
@@ -271,6 +274,14 @@ type commander struct{ meter }
 func (commander) Do(context.Context, drivers.Command) (drivers.Answer, error) {
 	return drivers.Answer{}, nil
 }
+
+// wired hangs on a line that others may share.
+type wired struct {
+	meter
+	baud int
+}
+
+func (w wired) Line() (line, how string) { return "/dev/ttyUSB0", fmt.Sprintf("%d baud", w.baud) }
 
 // outputs are a driver that has some.
 type outputs struct {

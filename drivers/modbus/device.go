@@ -51,6 +51,10 @@ func (d *device) Run(ctx context.Context, report func(drivers.Reading)) error {
 	return s.run(ctx)
 }
 
+// Line is the line that the device is on, and how that is opened: others on it need
+// the same.
+func (d *device) Line() (line, how string) { return d.settings.Shared() }
+
 func (d *device) set(s *session) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
