@@ -36,8 +36,8 @@ func (p *parser) field(at string, n *yaml.Node) Field {
 	if part.Bit != nil && *part.Bit >= 0 && *part.Bit < 16 {
 		f.Mask = 1 << *part.Bit
 	}
-	for _, wrong := range []string{part.place(f), part.order(f), part.bits(f), part.values(f)} {
-		if wrong != "" {
+	for _, check := range []func(Field) string{part.place, part.order, part.bits, part.values} {
+		if wrong := check(f); wrong != "" {
 			p.wrong(n.Line, "%s: %s", at, wrong)
 			break
 		}
