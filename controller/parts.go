@@ -117,12 +117,26 @@ func (c *Controller) takePart(ctx context.Context, node, source string, fact dri
 	case drivers.Witness:
 		take(p, &p.witnesses, "witness", f, func(o drivers.Witness) string { return o.Name }, now)
 		c.witness(f)
+	case drivers.Silent:
+		c.silent(node, f.Name, f.Why)
 	case drivers.Output:
 		take(p, &p.outputs, "output", f, func(o drivers.Output) string { return o.Name }, now)
 		if f.On != nil || f.Fault != "" {
 			c.judge(outputTrouble(node, f))
 		}
 	}
+}
+
+// silent notes that a sensor of a node does not answer, or, where why is empty, that
+// it does.
+func (c *Controller) silent(node, sensor, why string) {
+	key := "sensor-" + node + "/" + sensor
+	if why == "" {
+		delete(c.problems, key)
+		return
+	}
+	c.problems[key] = rack.Problem{Code: "sensor", Severity: "warning", Text: fmt.Sprintf("sensor %s of %s does not answer: %s", sensor, node, why),
+		Remedy: "check its wiring and its entry in that node's configuration"}
 }
 
 // drawn gives the policy what a meter says of the load, or of a node's.

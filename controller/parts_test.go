@@ -348,6 +348,20 @@ func TestANodeIsHaltedForItsClockOnlyWhereItHasOne(t *testing.T) {
 	})
 }
 
+func TestASensorOfANodeThatIsSilentIsAProblemUntilItAnswers(t *testing.T) {
+	rackDesk(t, func(k *desk, _ *board, _ *heard) {
+		for range 3 {
+			k.hear("node02", drivers.Silent{Name: "pins", Why: "no such chip"})
+		}
+		k.hear("node01", drivers.Silent{Name: "pins", Why: "no permission"})
+		is(t, "health", k.health("sensor"), "warning: sensor pins of node01 does not answer: no permission", "warning: sensor pins of node02 does not answer: no such chip")
+		k.hear("node02", drivers.Silent{Name: "pins"})
+		is(t, "health, when it answers", k.health("sensor"), "warning: sensor pins of node01 does not answer: no permission")
+		k.take(context.Background(), peerIn{peer: link.Peer{Node: "node01"}})
+		is(t, "health, of a node that has not told of it since it connected", k.health("sensor"))
+	})
+}
+
 func TestASensorThatIsLostIsAProblemUntilItAnswers(t *testing.T) {
 	rackDesk(t, func(k *desk, b *board, _ *heard) {
 		ctx, cancel := context.WithCancel(context.Background())

@@ -11,6 +11,7 @@ func (Meter) fact()   {}
 func (Witness) fact() {}
 func (Output) fact()  {}
 func (Node) fact()    {}
+func (Silent) fact()  {}
 
 // A Fan is one fan of a node or of the rack.
 type Fan struct {
@@ -92,6 +93,15 @@ type Output struct {
 	// Fault says that it is otherwise than it was set, in words for people.
 	// Empty is that it is not.
 	Fault string `json:"fault,omitempty"`
+}
+
+// A Silent is a sensor that does not answer, or does again. No driver reports it: who
+// runs the drivers of a node does.
+type Silent struct {
+	// Name is the sensor's, as configured.
+	Name string `json:"name"`
+	// Why is why it does not answer. Empty is that it does again.
+	Why string `json:"why,omitempty"`
 }
 
 // ByTable is the method of a draw that nothing measured: it is the model's.
