@@ -114,7 +114,11 @@ func scanModbus(ctx context.Context, c modbusCall) error {
 		fmt.Fprintf(c.out, "unit %-3d  %s  (%s)\n", f.Unit, fits, f.Said)
 	})
 	if err == nil && n == 0 {
-		return fmt.Errorf("%w: no unit from %d to %d answers on %s: are the wires A and B swapped, is the speed right (--baud)?", errNothing, c.from, c.to, c.config.Address)
+		ask := "are the wires A and B swapped, is the speed right (--baud)?"
+		if strings.HasPrefix(c.config.Address, "tcp://") {
+			ask = "is Modbus switched on there, and is it its port?"
+		}
+		return fmt.Errorf("%w: no unit from %d to %d answers on %s: %s", errNothing, c.from, c.to, c.config.Address, ask)
 	}
 	return modbusError(err)
 }

@@ -180,6 +180,8 @@ func (c Config) check(m maps.Map) error {
 		return fmt.Errorf("outputs: %s is a %s and has none: remove them", m.Name, m.Device)
 	case c.Limits != maps.Limits{} && m.Device != maps.Rail:
 		return fmt.Errorf("limits: they judge rails, and %s is a %s: remove them", m.Name, m.Device)
+	case !c.Limits.Sound():
+		return fmt.Errorf("limits: want critical_below <= warning_below <= warning_above <= critical_above, in volts (got %+v)", c.Limits)
 	}
 	used := map[int]string{}
 	for _, name := range sortedKeys(c.Outputs) {

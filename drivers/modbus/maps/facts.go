@@ -171,6 +171,12 @@ type Limits struct {
 	CriticalAbove float64 `yaml:"critical_above"`
 }
 
+// Sound is whether the limits lie in their order, those that are 0 left out.
+func (l Limits) Sound() bool {
+	set := slices.DeleteFunc([]float64{l.CriticalBelow, l.WarningBelow, l.WarningAbove, l.CriticalAbove}, func(v float64) bool { return v == 0 })
+	return slices.IsSorted(set) && !slices.ContainsFunc(set, func(v float64) bool { return !(v > 0) })
+}
+
 // Fact makes the device's fact of what its fields say. name is the configured
 // name of the device, warnings are for people. A relay board has none.
 func (m Map) Fact(name string, vs Values, warnings []string, limits Limits) drivers.Fact {
