@@ -189,6 +189,19 @@ func TestWhatIsNotKnownAnyMoreIsNotWellAgain(t *testing.T) {
 	})
 }
 
+func TestAWitnessThatFellSilentDisputesNothing(t *testing.T) {
+	rackDesk(t, func(k *desk, _ *board, _ *heard) {
+		k.power(false)
+		k.sense(drivers.Witness{Name: "opto", Mains: new(true)})
+		time.Sleep(10 * time.Minute)
+		for range 3 {
+			k.power(true)
+			time.Sleep(20 * time.Second)
+		}
+		is(t, "health", k.health("mains_disputed"))
+	})
+}
+
 func TestAnOutputThatIsNotAsItWasSetIsAProblem(t *testing.T) {
 	rackDesk(t, func(k *desk, _ *board, _ *heard) {
 		k.sense(drivers.Output{Name: "fan-relay", On: new(true)})

@@ -1,6 +1,8 @@
 package controller
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"lastwatt/drivers"
@@ -246,11 +248,13 @@ func (c *Controller) health() []rack.Problem {
 	if !c.state.Armed {
 		add("observe", "warning", "on observe: an outage would stop nothing", "when the plan looks right: lastwatt arm")
 	}
-	for _, t := range c.troubles {
+	// In an order that stays: another order would be another message each time.
+	for _, key := range slices.Sorted(maps.Keys(c.troubles)) {
+		t := c.troubles[key]
 		add(t.kind, t.severity, t.text, t.remedy)
 	}
-	for _, p := range c.problems {
-		list = append(list, p)
+	for _, key := range slices.Sorted(maps.Keys(c.problems)) {
+		list = append(list, c.problems[key])
 	}
 	return list
 }

@@ -90,7 +90,7 @@ func (c *Controller) takeReading(ctx context.Context, in reading) {
 		c.upsAt[in.ups] = in.r.At
 		if in.ups == c.c.Rules.UPS.Name {
 			c.step(ctx, toPolicy(f))
-			for _, w := range c.parts[""].witnesses {
+			for _, w := range c.aged("").witnesses {
 				c.witness(w)
 			}
 		}
