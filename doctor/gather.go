@@ -88,9 +88,20 @@ func (f *Facts) board(ctx context.Context, s Sources) {
 	if made, err := os.ReadFile(s.file("proc/device-tree/chosen/bootloader/build_timestamp")); err == nil && len(made) == 4 {
 		f.Bootloader = time.Unix(int64(binary.BigEndian.Uint32(made)), 0).UTC()
 	}
-	if f.Pi && n.Start == nil {
-		f.unchecked("the EEPROM's settings", errors.New("this board has none, or its firmware did not tell them"))
+	if f.Pi && !tellsOfStart(board.ModelOf(model), n.Start) {
+		f.unchecked("the EEPROM's settings", errors.New("this board has none, its firmware did not tell them, or they stand in a section that is not always in force"))
 	}
+}
+
+// tellsOfStart is whether what decides on a start is known of a board of that model.
+func tellsOfStart(model string, s *drivers.Start) bool {
+	switch {
+	case s == nil:
+		return false
+	case model == "pi5":
+		return s.WaitForPowerButton != nil
+	}
+	return s.WakeOnGPIO != nil
 }
 
 func (f *Facts) time(s Sources) {
