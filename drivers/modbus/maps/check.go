@@ -65,8 +65,8 @@ func (p *parser) evidence(m *Map) {
 	has := func(name string) bool {
 		return slices.ContainsFunc(m.Fields, func(f Field) bool { return f.Name == name && !f.Once && !f.Optional })
 	}
-	if m.Device == UPS && !has("on_battery") && (!has("discharging") || !has("input.voltage") && !has("input_bad")) {
-		p.wrong(p.lines["fields"], "fields: nothing says that the UPS is on battery: want on_battery, or discharging with input.voltage or input_bad, read in each poll")
+	if m.Device == UPS && !has("on_battery") && (!has("discharging") || !has("input.voltage") && !has("input_bad") && !has("on_mains")) {
+		p.wrong(p.lines["fields"], "fields: nothing says that the UPS is on battery: want on_battery, or discharging with input.voltage, input_bad or on_mains, read in each poll")
 	}
 }
 

@@ -237,22 +237,12 @@ func (l Limits) level(v *drivers.Volt) drivers.Level {
 //
 //   - A UPS that says that it is on battery and on mains at once says neither.
 //   - A self-test or a calibration runs on battery too: then the input decides.
-//   - A UPS that has no such flag is on battery while it discharges with its
-//     input voltage gone.
+//   - A UPS that has no flag for it is on battery while it discharges with its
+//     input voltage gone, or while it says that it is not on mains.
 func (e evidence) judge(u drivers.UPS) (onBattery *bool, doubt string) {
 	is := func(b *bool) bool { return b != nil && *b }
 	gone := e.inputGone(u)
 	switch {
-	case e.onBattery == nil && e.onMains == nil:
-		switch {
-		case u.Discharging == nil:
-			return nil, ""
-		case !*u.Discharging:
-			return new(false), ""
-		case gone == nil:
-			return nil, "it discharges and does not say whether there is mains"
-		}
-		return gone, ""
 	case is(e.onBattery) && is(e.onMains):
 		return nil, "it says that it is on battery and on mains"
 	case is(e.onBattery) && is(u.TestInProgress):
@@ -263,8 +253,28 @@ func (e evidence) judge(u drivers.UPS) (onBattery *bool, doubt string) {
 		return new(false), ""
 	case e.onBattery != nil && e.onMains == nil:
 		return new(false), ""
+	case e.onBattery == nil:
+		return e.discharges(u, gone)
 	}
 	return nil, "it says neither that it is on battery nor that it is on mains"
+}
+
+// discharges judges a UPS that has no flag for being on battery, and does not say that
+// it is on mains.
+func (e evidence) discharges(u drivers.UPS, gone *bool) (onBattery *bool, doubt string) {
+	switch denies := e.onMains != nil; {
+	case u.Discharging == nil && denies, u.Discharging != nil && !*u.Discharging && denies:
+		return nil, "it says that it is not on mains, and not that it discharges"
+	case u.Discharging == nil:
+		return nil, ""
+	case !*u.Discharging:
+		return new(false), ""
+	case denies && (u.TestInProgress == nil || !*u.TestInProgress):
+		return new(true), ""
+	case gone == nil:
+		return nil, "it discharges and does not say whether there is mains"
+	}
+	return gone, ""
 }
 
 // inputGone is whether mains is missing at the input, by what else is said of it.
