@@ -107,7 +107,8 @@ func (c *checker) wakers(cfg Config) {
 }
 
 // waker holds a node's waker against the driver that has its output. What takes a
-// node's power away to start it has to leave that on at all other times.
+// node's power away to start it has to leave that on at all other times, also where it
+// is stopped in between.
 func (c *checker) waker(at []any, n Node, d drivers.Driver) {
 	if d == nil {
 		return
@@ -121,11 +122,11 @@ func (c *checker) waker(at []any, n Node, d drivers.Driver) {
 	switch is, ok := has.Safe()[w.Output]; {
 	case !ok:
 		c.wrong(append(at, "output"), "%q is no output of %s: want one of %s", w.Output, w.Sensor, strings.Join(slices.Sorted(maps.Keys(has.Safe())), ", "))
-	case n.Wake == "relay" && is == "off":
-		c.wrong(at, "output %q of %s is off while nobody switches it: %s would lose its power whenever that driver starts or stops; write safe: on"+
-			" (with inverted: true, or active_low, if the node hangs on a contact that is closed without current), or safe: keep", w.Output, w.Sensor, n.Name)
-	case n.Wake == "gpio" && is == "on":
-		c.wrong(at, "output %q of %s is on while nobody switches it: the pin of %s would be held; write safe: off", w.Output, w.Sensor, n.Name)
+	case n.Wake == "relay" && is != "on":
+		c.wrong(at, "output %q of %s has safe: %s: %s would lose its power, or stay without, when that driver stops; write safe: on"+
+			" (with inverted: true, or active_low, if the node hangs on a contact that is closed without current)", w.Output, w.Sensor, is, n.Name)
+	case n.Wake == "gpio" && is != "off":
+		c.wrong(at, "output %q of %s has safe: %s: the pin of %s would be held when that driver stops; write safe: off", w.Output, w.Sensor, is, n.Name)
 	}
 }
 

@@ -21,13 +21,14 @@ func TestWhatStartsANodeHasToLeaveItAlone(t *testing.T) {
 	pins := func(safe string) string {
 		return `{name: pins, driver: gpio, outputs: [{name: a, line: GPIO6, safe: "` + safe + `"}]}`
 	}
-	const offByItself = `nodes.node02.waker: output "a" of pins is off while nobody switches it: node02 would lose its power whenever that driver starts or stops; write safe: on (with inverted: true, or active_low, if the node hangs on a contact that is closed without current), or safe: keep`
-	const onByItself = `nodes.node02.waker: output "a" of pins is on while nobody switches it: the pin of node02 would be held; write safe: off`
+	const offByItself = `nodes.node02.waker: output "a" of pins has safe: off: node02 would lose its power, or stay without, when that driver stops; write safe: on (with inverted: true, or active_low, if the node hangs on a contact that is closed without current)`
+	const onByItself = `nodes.node02.waker: output "a" of pins has safe: on: the pin of node02 would be held when that driver stops; write safe: off`
 	for _, c := range []struct{ name, node, sensor, want string }{
 		{"a relay that is off", "wake: relay, waker: {sensor: pins, output: a}", relays("relay: 1"), offByItself},
 		{"a relay that is said to be off", "wake: relay, waker: {sensor: pins, output: a}", relays("relay: 1, safe: off"), offByItself},
 		{"a relay that is on", "wake: relay, waker: {sensor: pins, output: a}", relays("relay: 1, safe: on, inverted: true"), ""},
-		{"a relay that is kept", "wake: relay, waker: {sensor: pins, output: a}", relays("relay: 1, safe: keep"), ""},
+		{"a relay that is kept", "wake: relay, waker: {sensor: pins, output: a}", relays("relay: 1, safe: keep"), strings.Replace(offByItself, "safe: off:", "safe: keep:", 1)},
+		{"a pulse by a relay that is kept", "wake: gpio, waker: {sensor: pins, output: a}", relays("relay: 1, safe: keep"), strings.Replace(onByItself, "safe: on:", "safe: keep:", 1)},
 		{"a pulse by a relay that is off", "wake: gpio, waker: {sensor: pins, output: a}", relays("relay: 1"), ""},
 		{"a pulse by a relay that is on", "wake: gpio, waker: {sensor: pins, output: a}", relays("relay: 1, safe: on"), onByItself},
 		{"a pin that is off", "wake: relay, waker: {sensor: pins, output: a}", pins("off"), offByItself},
