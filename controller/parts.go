@@ -145,6 +145,9 @@ func (c *Controller) drawn(ctx context.Context, source string, m drivers.Meter) 
 		return
 	}
 	for _, name := range []string{m.Name, source} {
+		if _, counts := c.measured[name]; counts {
+			c.measured[name] = c.now()
+		}
 		switch node, measures := c.c.NodeMeters[name]; {
 		case name == "":
 		case name == c.c.Meter:
@@ -154,6 +157,17 @@ func (c *Controller) drawn(ctx context.Context, source string, m drivers.Meter) 
 			c.step(ctx, policy.Drawn{Node: node, Watts: float64(*m.Watts), Method: "meter " + name + ", " + m.Method})
 			return
 		}
+	}
+}
+
+// meters begins to watch the meters that loads are measured by.
+func (c *Controller) meters() {
+	c.measured = map[string]time.Duration{}
+	if c.c.Meter != "" {
+		c.measured[c.c.Meter] = c.now()
+	}
+	for name := range c.c.NodeMeters {
+		c.measured[name] = c.now()
 	}
 }
 

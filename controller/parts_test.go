@@ -268,6 +268,7 @@ func TestWhatAMeterSaysIsTheLoadOrANodesDraw(t *testing.T) {
 		if d := k.state.Seen.Nodes["node02"].Drawn; d == nil || d.Watts != 7.25 {
 			t.Errorf("node02 draws %+v", d)
 		}
+		is(t, "health", k.health("meter"))
 		time.Sleep(3 * time.Minute)
 		k.publishNow()
 		for _, m := range k.Snapshot().Meters {
@@ -275,6 +276,10 @@ func TestWhatAMeterSaysIsTheLoadOrANodesDraw(t *testing.T) {
 				t.Errorf("three minutes later meter %s still says %v", m.Name, *m.Watts)
 			}
 		}
+		const nothing = ", by which a load is measured, tells nothing: the load is reckoned without it"
+		is(t, "health, three minutes later", k.health("meter"), "warning: meter m2"+nothing, "warning: meter outlets"+nothing)
+		k.sense(drivers.Meter{Name: "outlets", Watts: new(drivers.Watt(47.5)), Method: "measured AC"})
+		is(t, "health, when one tells again", k.health("meter"), "warning: meter m2"+nothing)
 	})
 }
 

@@ -245,6 +245,11 @@ func (c *Controller) health() []rack.Problem {
 	for _, name := range c.unwoken {
 		add("wake", "warning", "nothing is configured that wakes "+name+": it is left idle where it would be switched off", "name its relay or pin under nodes."+name+".waker, or write wake: ups")
 	}
+	for _, name := range slices.Sorted(maps.Keys(c.measured)) {
+		if c.now()-c.measured[name] >= oldFrom {
+			add("meter", "warning", "meter "+name+", by which a load is measured, tells nothing: the load is reckoned without it", "see that a sensor of this name is configured, here or on a node, that it is a meter, and that it answers")
+		}
+	}
 	if !c.state.Armed {
 		add("observe", "warning", "on observe: an outage would stop nothing", "when the plan looks right: lastwatt arm")
 	}

@@ -325,7 +325,7 @@ func unitTime(text string) (time.Duration, error) {
 	return time.ParseDuration(strings.NewReplacer("min", "m", " ", "").Replace(text))
 }
 
-// devices tries what the board has and what is configured.
+// devices tries what the board has, and what drivers here may need.
 func (f *Facts) devices(s Sources) {
 	try := func(path, use string) {
 		err := s.System.Open(s.file(path))
