@@ -174,6 +174,26 @@ func TestTimedOutReportEndsTheWalk(t *testing.T) {
 	})
 }
 
+func TestNothingIsAskedAfterABrokenTransferUntilTheHubCouldTell(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t, "0764-0501-VP1600ELCD")
+		_, _, stop := running(t, f)
+		time.Sleep(tick)
+		f.with(func() { f.fails[0x22], f.asked = errWire, 0 })
+		time.Sleep(defaultPoll) // the poll's first transfer has just broken off
+		f.with(func() {
+			if f.asked != 1 {
+				t.Errorf("%d transfers right after one broke off, want none", f.asked-1)
+			}
+		})
+		f.unplug()
+		time.Sleep(hubTells)
+		if _, err := stop(); !errors.Is(err, errGone) {
+			t.Errorf("Run = %v, want %v", err, errGone)
+		}
+	})
+}
+
 func TestDeviceThatAnswersNothingIsGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t, "0764-0501-VP1600ELCD")

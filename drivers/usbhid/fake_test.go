@@ -79,6 +79,7 @@ type fakeUPS struct {
 	frames  chan []byte
 	writes  []string
 	opens   int
+	asked   int           // feature reports that were read, or tried
 	slow    time.Duration // of every answer
 	last    bool          // it is unplugged by the next write, which it takes
 }
@@ -153,6 +154,7 @@ func (h *fakeHandle) Feature(id uint8, buf []byte) (int, error) {
 	time.Sleep(slow)
 	h.ups.mu.Lock()
 	defer h.ups.mu.Unlock()
+	h.ups.asked++
 	if h.lost() {
 		return 0, errGone
 	}

@@ -48,6 +48,10 @@ func kernelError(err error) error {
 		return fmt.Errorf("%w: %w", errGone, err)
 	case errors.Is(err, unix.ETIMEDOUT):
 		return fmt.Errorf("%w: %w", errTimeout, err)
+	case errors.Is(err, unix.EPROTO), errors.Is(err, unix.EILSEQ), errors.Is(err, unix.ETIME):
+		// Documentation/driver-api/usb/error-codes.rst: what a transfer says
+		// whose device was unplugged, before the hub has said so.
+		return fmt.Errorf("%w: %w", errWire, err)
 	}
 	return err
 }

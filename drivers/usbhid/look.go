@@ -237,13 +237,25 @@ func (s *session) read(r *hid.Report) error {
 	return s.model.take(&s.snapshot, r.Key, wire, time.Now())
 }
 
+// hubTells is how long the kernel may take to learn from a hub that a device was
+// unplugged: hubs are asked every 256 ms (USB 2.0, section 11.12.1).
+const hubTells = 256 * time.Millisecond
+
 // get reads a feature report, twice if the first try is refused: single reads
-// fail on some devices.
+// fail on some devices. After a transfer that broke off the second try waits
+// until the kernel knows whether the device is still there: hidraw cannot let
+// go of a device as long as a request to it is under way.
 func (s *session) get(r *hid.Report) ([]byte, error) {
 	buf := make([]byte, r.Bytes()+1)
 	feature := func() (int, error) { return s.device.Feature(r.ID, buf) }
 	n, err := s.ask(feature)
-	if err != nil && !errors.Is(err, errGone) && !errors.Is(err, errTimeout) {
+	switch {
+	case errors.Is(err, errWire):
+		n, err = s.ask(func() (int, error) {
+			time.Sleep(hubTells)
+			return feature()
+		})
+	case err != nil && !errors.Is(err, errGone) && !errors.Is(err, errTimeout):
 		n, err = s.ask(feature)
 	}
 	if err != nil {

@@ -45,6 +45,7 @@ type descriptions interface {
 var (
 	errGone    = errors.New("the device is gone")
 	errTimeout = errors.New("the device does not answer")
+	errWire    = errors.New("the transfer broke off on the wire")
 	errNoText  = errors.New("this transport reads no USB strings")
 )
 

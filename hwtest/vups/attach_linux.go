@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"sync"
 	"syscall"
+	"time"
 )
 
 const vhci = "/sys/devices/platform/vhci_hcd.0/"
@@ -27,6 +28,10 @@ func Give(port int, conn *os.File) error {
 func Detach(port int) error {
 	return os.WriteFile(vhci+"detach", []byte(strconv.Itoa(port)), 0)
 }
+
+// errorsPass is how long the hub takes to tell that a plug is out, while what is
+// asked of the device fails.
+const errorsPass = 20 * time.Millisecond
 
 // Plug plugs d into this machine at port, and returns what unplugs it and waits
 // for its end.
@@ -48,8 +53,11 @@ func Plug(ctx context.Context, d *Device, port int) (unplug func() error, err er
 	}
 	var serving sync.WaitGroup
 	var served error
-	serving.Go(func() { served = d.Serve(ctx, conn) })
+	w := &wire{d: d, conn: conn}
+	serving.Go(func() { served = w.serve(ctx) })
 	return func() error {
+		w.pull()
+		time.Sleep(errorsPass)
 		detached := Detach(port)
 		conn.Close()
 		serving.Wait()

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"sync"
 )
 
@@ -24,6 +25,7 @@ const (
 // Errnos of Linux, as USB/IP has them.
 const (
 	errStall int32 = -32  // EPIPE
+	errBus   int32 = -71  // EPROTO: what a host controller says of a device that is not there any more
 	errReset int32 = -104 // ECONNRESET
 )
 
@@ -34,13 +36,19 @@ type wire struct {
 
 	mu      sync.Mutex
 	pending []uint32 // interrupt transfers that wait for something to say
+	hanging []uint32 // control transfers that get no answer
+	pulled  bool
 }
 
 // Serve speaks USB/IP with the kernel on conn, as a device that is plugged in,
 // until ctx ends or the kernel lets go. Closing conn is to pull the plug.
 func (d *Device) Serve(ctx context.Context, conn net.Conn) error {
+	return (&wire{d: d, conn: conn}).serve(ctx)
+}
+
+func (w *wire) serve(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
-	w := &wire{d: d, conn: conn}
+	conn := w.conn
 	var tell sync.WaitGroup
 	defer tell.Wait()
 	defer cancel()
@@ -89,7 +97,10 @@ func (w *wire) next() error {
 		w.pending = append(w.pending, seq)
 		return nil
 	}
-	if w.hangs(h[40], h[41]) {
+	switch gone, hangs := w.mute(seq, h[40]); {
+	case gone:
+		return w.answer(retSubmit, seq, errBus, 0, nil)
+	case hangs:
 		return nil
 	}
 	if !in {
@@ -105,21 +116,39 @@ func (w *wire) next() error {
 	return w.answer(retSubmit, seq, 0, uint32(len(b)), b)
 }
 
-// hangs is whether a request of the HID class is left without an answer.
-func (w *wire) hangs(requestType, _ byte) bool {
+// mute says why a control transfer gets nothing from the device.
+func (w *wire) mute(seq uint32, requestType byte) (gone, hangs bool) {
 	w.d.mu.Lock()
-	defer w.d.mu.Unlock()
-	return w.d.fault.Hang && requestType&0x60 == 0x20
+	hangs = w.d.fault.Hang && requestType&0x60 == 0x20 // the requests of the HID class
+	w.d.mu.Unlock()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if hangs && !w.pulled {
+		w.hanging = append(w.hanging, seq)
+	}
+	return w.pulled, hangs
+}
+
+// pull ends what is under way on the control pipe, and all that follows, as a
+// host controller does: the kernel's USB/IP alone would leave a request that is
+// under way when the plug is pulled until its time is over, after 5 s.
+func (w *wire) pull() {
+	w.mu.Lock()
+	w.pulled = true
+	under := w.hanging
+	w.hanging = nil
+	w.mu.Unlock()
+	for _, seq := range under {
+		_ = w.answer(retSubmit, seq, errBus, 0, nil) // the kernel may have given it up
+	}
 }
 
 func (w *wire) unlink(seq, victim uint32) error {
 	w.mu.Lock()
 	status := int32(0)
-	for i, p := range w.pending {
-		if p == victim {
-			w.pending = append(w.pending[:i], w.pending[i+1:]...)
-			status = errReset
-			break
+	for _, list := range []*[]uint32{&w.pending, &w.hanging} {
+		if i := slices.Index(*list, victim); i >= 0 {
+			*list, status = slices.Delete(*list, i, i+1), errReset
 		}
 	}
 	w.mu.Unlock()

@@ -163,3 +163,31 @@ func TestATransferThatWaitsCanBeTakenBack(t *testing.T) {
 		t.Errorf("unlink answers %d %d %d, want %d 99 %d", command, seq, status, retUnlink, errReset)
 	}
 }
+
+func TestAPulledPlugEndsWhatIsUnderWay(t *testing.T) {
+	p := sim.Reference().UPS
+	d, err := New(sim.NewUPS(p), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours, theirs := net.Pipe()
+	var served sync.WaitGroup
+	defer served.Wait()
+	defer ours.Close()
+	ours.SetDeadline(time.Now().Add(10 * time.Second))
+	w := &wire{d: d, conn: theirs}
+	served.Go(func() { w.serve(t.Context()) })
+	k := &kernel{t: t, conn: ours}
+	d.SetFault(Fault{Hang: true})
+	under := k.submit(true, 0, "a101220300000800", nil, 8)
+	if status, _ := k.read("8006000100001200", 18); status != 0 { // in between, so that the transfer above is known to hang
+		t.Fatalf("the device's descriptor: status %d", status)
+	}
+	served.Go(w.pull)
+	if _, seq, status, _ := k.answer(); seq != under || status != errBus {
+		t.Errorf("the transfer under way: %d, status %d; want %d, %d", seq, status, under, errBus)
+	}
+	if status, _ := k.read("a101220300000800", 8); status != errBus {
+		t.Errorf("a transfer after the plug was pulled: status %d, want %d", status, errBus)
+	}
+}
