@@ -210,6 +210,9 @@ func (c *Controller) judgeNode(ctx context.Context, n *rack.Node) {
 		c.judge("under-voltage "+n.Name, trouble{kind: rack.UnderVoltage, severity: "warning", node: n.Name, text: n.Name + " is short of voltage, by its firmware",
 			remedy: "use a supply and a cable that hold 5 V under load"}, *f.UnderVoltage)
 	}
+	if f.Temperature == nil {
+		return // which is no word that it has cooled
+	}
 	stalled := ""
 	for _, whose := range []string{"", n.Name} {
 		for _, fan := range c.parts[whose].fans {
@@ -218,7 +221,7 @@ func (c *Controller) judgeNode(ctx context.Context, n *rack.Node) {
 			}
 		}
 	}
-	hot := f.Temperature != nil && *f.Temperature >= hotFrom && stalled != ""
+	hot := *f.Temperature >= hotFrom && stalled != ""
 	text := ""
 	if hot {
 		text = fmt.Sprintf("%s is at %s, and fan %s stands still", n.Name, *f.Temperature, stalled)

@@ -248,6 +248,11 @@ func TestANodeThatHeatsUpUnderAStalledFanIsHotToThePolicy(t *testing.T) {
 		if !k.state.Seen.Nodes["node02"].Hot {
 			t.Error("the policy does not know")
 		}
+		k.hear("node02", drivers.Node{})
+		is(t, "hot, and its temperature is not known any more", k.health("node_hot"), "critical: node02 is at 85.0 °C, and fan top stands still")
+		if !k.state.Seen.Nodes["node02"].Hot {
+			t.Error("the policy takes it for cool")
+		}
 		heat(60)
 		if k.state.Seen.Nodes["node02"].Hot {
 			t.Error("the policy does not know that it is cool again")
