@@ -46,11 +46,17 @@ type Config struct {
 	Engine  swarm.Engine // nil: there is none
 	// Sensors are read; those that are Outputs, by their configured names,
 	// are also switched. Alarm is nil where no clock can start the machine.
-	Sensors []drivers.Driver
+	Sensors []Sensor
 	Outputs map[string]drivers.Switcher
 	Alarm   Alarm
 	Clock   clock.Clock
 	Log     *slog.Logger
+}
+
+// A Sensor is a driver, by its configured name.
+type Sensor struct {
+	Name   string
+	Driver drivers.Driver
 }
 
 // An Agent is one node's. It is the [link.Listener] of the connection; Run and
@@ -376,18 +382,28 @@ func (a *Agent) park(ctx context.Context, longest time.Duration) error {
 	return nil
 }
 
-// sense keeps one sensor running.
-func (a *Agent) sense(ctx context.Context, d drivers.Driver, report func(drivers.Reading)) {
-	said := ""
+// sense keeps one sensor running. That it does not answer is told again and again:
+// the controller may not have been connected.
+func (a *Agent) sense(ctx context.Context, s Sensor, report func(drivers.Reading)) {
+	why := ""
+	tell := func() { report(drivers.Reading{At: a.c.Clock.Now(), Fact: drivers.Silent{Name: s.Name, Why: why}}) }
 	for ctx.Err() == nil {
-		err := d.Run(ctx, report)
+		err := s.Driver.Run(ctx, func(r drivers.Reading) {
+			if why != "" {
+				why = ""
+				a.c.Log.Info("sensor answers again", "device", s.Name)
+				tell()
+			}
+			report(r)
+		})
 		if ctx.Err() != nil {
 			return
 		}
-		if text := fmt.Sprint(err); text != said {
-			a.c.Log.Warn("sensor lost", "err", err)
-			said = text
+		if text := fmt.Sprint(err); text != why {
+			a.c.Log.Warn("sensor lost", "device", s.Name, "err", err)
+			why = text
 		}
+		tell()
 		select {
 		case <-ctx.Done():
 		case <-a.c.Clock.After(5 * time.Second):

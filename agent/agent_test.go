@@ -194,3 +194,29 @@ func TestWhatIsNotConfiguredIsDoneSystemdsWay(t *testing.T) {
 		t.Errorf("system = %+v", s)
 	}
 }
+
+// flaky is a sensor that fails twice before it answers.
+type flaky struct{ runs int }
+
+func (f *flaky) Run(ctx context.Context, report func(drivers.Reading)) error {
+	if f.runs++; f.runs <= 2 {
+		return errors.New("no such chip")
+	}
+	report(drivers.Reading{Fact: drivers.Fan{Name: "top"}})
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func TestASensorThatDoesNotAnswerIsToldUntilItDoes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := New(Config{Node: "node02", Machine: &computer{}, Clock: clock.Process(), Log: slog.New(slog.DiscardHandler), Sensors: []Sensor{{"pins", &flaky{}}}})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		var told []drivers.Fact
+		a.Run(ctx, func(r drivers.Reading) { told = append(told, r.Fact) })
+		lost := drivers.Silent{Name: "pins", Why: "no such chip"}
+		if want := []drivers.Fact{lost, lost, drivers.Silent{Name: "pins"}, drivers.Fan{Name: "top"}}; !slices.Equal(told, want) {
+			t.Errorf("told %+v, want %+v", told, want)
+		}
+	})
+}

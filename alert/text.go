@@ -105,6 +105,8 @@ func partWords(kind string) (title, meaning string) {
 		return "Under-voltage", "It slows down, and may fail. Use a supply and a cable that hold 5 V under load."
 	case rack.NodeHot:
 		return "Too hot", "Cool it, or take load off it, before it slows down or stops."
+	case rack.OutputWrong:
+		return "Relay or pin is wrong", "What it switches may be off or on against what was ordered. Look for a short, a weld, or something else that drives it."
 	case rack.Disputed:
 		return "Mains is disputed", "A witness and the UPS disagree, and nothing is stopped for the witness alone. Check its wiring, and the UPS."
 	case rack.PartBack:

@@ -21,7 +21,8 @@ type checker struct {
 	page     string // where every key is, for people
 	kinds    []drivers.Kind
 	root     *yaml.Node
-	within   string // the key, with a dot, that root is the value of; empty for a file
+	within   string               // the key, with a dot, that root is the value of; empty for a file
+	lines    map[string][2]string // that drivers share: the first one's section, and how it opens it
 	problems Problems
 }
 
@@ -189,12 +190,15 @@ func (c *checker) oneUPS(i int, n *yaml.Node) (UPS, bool) {
 	}
 	c.between(path("ups", i, "watts"), part.Watts, mostWatts, "watts")
 	c.between(path("ups", i, "battery_wh"), part.BatteryWh, mostWatts, "watt-hours")
-	c.driver(path("ups", i), part.Name, part.Driver, decode, func(k drivers.Kind) string {
+	d := c.driver(path("ups", i), part.Name, part.Driver, decode, func(k drivers.Kind) string {
 		if !k.UPS {
 			return fmt.Sprintf("the driver %s reads no UPS: list it under sensors:", k.Name)
 		}
 		return ""
 	})
+	if _, ups := d.(drivers.Commander); d != nil && !ups {
+		c.wrong(path("ups", i), "it reads no UPS: list it under sensors:")
+	}
 	return UPS{Name: part.Name, Driver: part.Driver, Feeds: part.Feeds, Cut: part.Cut, CutsOnMains: part.CutsOnMains, CutOthers: part.CutOthers,
 		OtherLoads: part.OtherLoads, Watts: part.Watts, BatteryWh: part.BatteryWh, Meter: part.Meter, Decode: decode}, true
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -16,6 +17,32 @@ type Sensor struct {
 	Name, Driver string
 	// Decode is for drivers.Kind.New.
 	Decode func(into any) error
+	driver drivers.Driver // nil where it could not be made
+}
+
+// A safe is a driver with outputs: it says what each is while nobody switches it,
+// on, off, or keep, which leaves it as it is.
+type safe interface{ Safe() map[string]string }
+
+// A lined is a driver whose line others may share, if they want it opened as it does.
+type lined interface{ Line() (line, how string) }
+
+// shared holds a driver's line against those of the drivers before it; at is its
+// section.
+func (c *checker) shared(at []any, d drivers.Driver) {
+	l, ok := d.(lined)
+	if !ok {
+		return
+	}
+	line, how := l.Line()
+	if first, there := c.lines[line]; !there {
+		if c.lines == nil {
+			c.lines = map[string][2]string{}
+		}
+		c.lines[line] = [2]string{fmt.Sprintf("%s[%d]", at...), how}
+	} else if first[1] != how {
+		c.wrong(at, "%s has %s as %s: entries of one line need the same (got %s)", first[0], line, first[1], how)
+	}
 }
 
 // sensorPart are the keys of a sensors entry that every driver has.
@@ -40,13 +67,16 @@ func (c *checker) sensors(list []yaml.Node) []Sensor {
 		if slices.ContainsFunc(all, func(o Sensor) bool { return o.Name == part.Name }) {
 			c.wrong(append(at, "name"), "there are two sensors called %q: give each a name of its own", part.Name)
 		}
-		c.driver(at, part.Name, part.Driver, decode, func(k drivers.Kind) string {
+		d := c.driver(at, part.Name, part.Driver, decode, func(k drivers.Kind) string {
 			if !k.Sensor {
 				return fmt.Sprintf("the driver %s reads UPSes only: list it under ups:", k.Name)
 			}
 			return ""
 		})
-		all = append(all, Sensor{Name: part.Name, Driver: part.Driver, Decode: decode})
+		if _, ups := d.(drivers.Commander); ups {
+			c.wrong(at, "it reads a UPS: list it under ups:")
+		}
+		all = append(all, Sensor{Name: part.Name, Driver: part.Driver, Decode: decode, driver: d})
 	}
 	return all
 }
@@ -69,7 +99,34 @@ func (c *checker) wakers(cfg Config) {
 			c.wrong(append(at, "node"), "%q is no node of nodes: (left out, it is the controller's own machine)", w.Node)
 		case w.Node == "" && !slices.ContainsFunc(cfg.Sensors, func(s Sensor) bool { return s.Name == w.Sensor }):
 			c.wrong(append(at, "sensor"), "%q is no sensor of sensors: (with node: it is one of that node's own configuration)", w.Sensor)
+		case w.Node == "":
+			i := slices.IndexFunc(cfg.Sensors, func(s Sensor) bool { return s.Name == w.Sensor })
+			c.waker(at, n, cfg.Sensors[i].driver)
 		}
+	}
+}
+
+// waker holds a node's waker against the driver that has its output. What takes a
+// node's power away to start it has to leave that on at all other times, also where it
+// is stopped in between.
+func (c *checker) waker(at []any, n Node, d drivers.Driver) {
+	if d == nil {
+		return
+	}
+	w := n.Waker
+	has, ok := d.(safe)
+	if !ok {
+		c.wrong(append(at, "sensor"), "%s has no outputs: name a sensor that has", w.Sensor)
+		return
+	}
+	switch is, ok := has.Safe()[w.Output]; {
+	case !ok:
+		c.wrong(append(at, "output"), "%q is no output of %s: want one of %s", w.Output, w.Sensor, strings.Join(slices.Sorted(maps.Keys(has.Safe())), ", "))
+	case n.Wake == "relay" && is != "on":
+		c.wrong(at, "output %q of %s has safe: %s: %s would lose its power, or stay without, when that driver stops; write safe: on"+
+			" (with inverted: true, or active_low, if the node hangs on a contact that is closed without current)", w.Output, w.Sensor, is, n.Name)
+	case n.Wake == "gpio" && is != "off":
+		c.wrong(at, "output %q of %s has safe: %s: the pin of %s would be held when that driver stops; write safe: off", w.Output, w.Sensor, is, n.Name)
 	}
 }
 
@@ -95,9 +152,9 @@ func (c *checker) entry(at []any, n *yaml.Node, part any, want string) (decode f
 	return func(into any) error { return rest.Load(into, yaml.WithKnownFields()) }, len(c.problems) == before
 }
 
-// driver holds a section against its driver; unfit says why such a driver must not
-// stand there, or nothing.
-func (c *checker) driver(at []any, name, driver string, decode func(into any) error, unfit func(drivers.Kind) string) {
+// driver holds a section against its driver, and returns that, or nil where
+// something is wrong; unfit says why such a driver must not stand there, or nothing.
+func (c *checker) driver(at []any, name, driver string, decode func(into any) error, unfit func(drivers.Kind) string) drivers.Driver {
 	kind, err := drivers.Find(c.kinds, driver)
 	if err != nil {
 		var fit []string
@@ -111,15 +168,15 @@ func (c *checker) driver(at []any, name, driver string, decode func(into any) er
 		} else {
 			c.wrong(append(at, "driver"), "there is no driver %q: want one of %s", driver, strings.Join(fit, ", "))
 		}
-		return
+		return nil
 	}
 	if why := unfit(kind); why != "" {
 		c.wrong(append(at, "driver"), "%s", why)
-		return
+		return nil
 	}
 	section := fmt.Sprintf("%s[%d]", at...)
 	all := len(c.problems)
-	_, err = kind.New(func(into any) error {
+	d, err := kind.New(func(into any) error {
 		before := len(c.problems)
 		c.take(decode(into), into)
 		for k := before; k < len(c.problems); k++ {
@@ -135,4 +192,9 @@ func (c *checker) driver(at []any, name, driver string, decode func(into any) er
 	if err != nil && len(c.problems) == all { // what is wrong already may be why
 		c.wrong(at, "%v", err)
 	}
+	if err != nil || len(c.problems) > all {
+		return nil
+	}
+	c.shared(at, d)
+	return d
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -228,6 +229,7 @@ func kinds() []drivers.Kind {
 			var c struct {
 				Address string        `yaml:"address"`
 				Poll    time.Duration `yaml:"poll"`
+				NoUPS   bool          `yaml:"no_ups"`
 			}
 			if err := decode(&c); err != nil {
 				return nil, err
@@ -235,13 +237,56 @@ func kinds() []drivers.Kind {
 			if c.Address == "" {
 				return nil, errors.New("no address: name the box, such as address: 10.0.0.9")
 			}
+			if c.NoUPS {
+				return meter{}, nil
+			}
 			return nil, nil
 		}},
 		{Name: "fan", Sensor: true, New: func(decode func(any) error, _ drivers.Options) (drivers.Driver, error) {
 			var c struct {
-				Pin int `yaml:"pin"`
+				Pin     int               `yaml:"pin"`
+				Outputs map[string]string `yaml:"outputs"`
+				UPS     bool              `yaml:"ups"`
+				Baud    int               `yaml:"baud"`
 			}
-			return nil, decode(&c)
+			err := decode(&c)
+			switch {
+			case c.UPS:
+				return commander{}, err
+			case c.Baud != 0:
+				return wired{baud: c.Baud}, err
+			case c.Outputs != nil:
+				return outputs{safe: c.Outputs}, err
+			}
+			return meter{}, err
 		}},
 	}
 }
+
+// A meter is a driver that neither takes commands nor has outputs.
+type meter struct{}
+
+func (meter) Run(ctx context.Context, _ func(drivers.Reading)) error { return ctx.Err() }
+
+// A commander takes commands, as drivers of UPSes do.
+type commander struct{ meter }
+
+func (commander) Do(context.Context, drivers.Command) (drivers.Answer, error) {
+	return drivers.Answer{}, nil
+}
+
+// wired hangs on a line that others may share.
+type wired struct {
+	meter
+	baud int
+}
+
+func (w wired) Line() (line, how string) { return "/dev/ttyUSB0", fmt.Sprintf("%d baud", w.baud) }
+
+// outputs are a driver that has some.
+type outputs struct {
+	meter
+	safe map[string]string
+}
+
+func (o outputs) Safe() map[string]string { return o.safe }

@@ -112,6 +112,7 @@ type Controller struct {
 	parts    map[string]*parts // by node; of the rack under ""
 	troubles map[string]trouble
 	disputed map[string]time.Duration // since when a witness and the UPS disagree
+	measured map[string]time.Duration // when a meter of the configuration told watts last; at first, when this run began
 	swarm    swarm.Snapshot
 	swarmAt  time.Duration
 	problems map[string]rack.Problem
@@ -301,6 +302,7 @@ func (c *Controller) resume() error {
 		}
 		c.c.Log.Info("resumed", "phase", c.state.Phase, "armed", c.state.Armed)
 	}
+	c.meters()
 	return nil
 }
 

@@ -55,7 +55,7 @@ func (c *Controller) aged(node string) parts {
 	}
 	for _, o := range p.outputs {
 		if old("output", o.Name) {
-			o.On = nil
+			o.On, o.Fault = nil, ""
 		}
 		s.outputs = append(s.outputs, o)
 	}
@@ -108,16 +108,35 @@ func (c *Controller) takePart(ctx context.Context, node, source string, fact dri
 		}
 	case drivers.Rail:
 		take(p, &p.rails, "rail", f, func(o drivers.Rail) string { return o.Name }, now)
-		c.judge(railTrouble(node, f))
+		if f.Level != "" || f.Good != nil { // a signal that does not rest is not well again
+			c.judge(railTrouble(node, f))
+		}
 	case drivers.Meter:
 		take(p, &p.meters, "meter", f, func(o drivers.Meter) string { return o.Name }, now)
 		c.drawn(ctx, source, f)
 	case drivers.Witness:
 		take(p, &p.witnesses, "witness", f, func(o drivers.Witness) string { return o.Name }, now)
 		c.witness(f)
+	case drivers.Silent:
+		c.silent(node, f.Name, f.Why)
 	case drivers.Output:
 		take(p, &p.outputs, "output", f, func(o drivers.Output) string { return o.Name }, now)
+		if f.On != nil || f.Fault != "" {
+			c.judge(outputTrouble(node, f))
+		}
 	}
+}
+
+// silent notes that a sensor of a node does not answer, or, where why is empty, that
+// it does.
+func (c *Controller) silent(node, sensor, why string) {
+	key := "sensor-" + node + "/" + sensor
+	if why == "" {
+		delete(c.problems, key)
+		return
+	}
+	c.problems[key] = rack.Problem{Code: "sensor", Severity: "warning", Text: fmt.Sprintf("sensor %s of %s does not answer: %s", sensor, node, why),
+		Remedy: "check its wiring and its entry in that node's configuration"}
 }
 
 // drawn gives the policy what a meter says of the load, or of a node's.
@@ -126,6 +145,9 @@ func (c *Controller) drawn(ctx context.Context, source string, m drivers.Meter) 
 		return
 	}
 	for _, name := range []string{m.Name, source} {
+		if _, counts := c.measured[name]; counts {
+			c.measured[name] = c.now()
+		}
 		switch node, measures := c.c.NodeMeters[name]; {
 		case name == "":
 		case name == c.c.Meter:
@@ -135,6 +157,17 @@ func (c *Controller) drawn(ctx context.Context, source string, m drivers.Meter) 
 			c.step(ctx, policy.Drawn{Node: node, Watts: float64(*m.Watts), Method: "meter " + name + ", " + m.Method})
 			return
 		}
+	}
+}
+
+// meters begins to watch the meters that loads are measured by.
+func (c *Controller) meters() {
+	c.measured = map[string]time.Duration{}
+	if c.c.Meter != "" {
+		c.measured[c.c.Meter] = c.now()
+	}
+	for name := range c.c.NodeMeters {
+		c.measured[name] = c.now()
 	}
 }
 
@@ -163,12 +196,23 @@ func railTrouble(node string, f drivers.Rail) (key string, t trouble, bad bool) 
 	return "rail " + node + " " + f.Name, t, f.Level == drivers.Warning || f.Level == drivers.Critical || f.Good != nil && !*f.Good
 }
 
+func outputTrouble(node string, o drivers.Output) (key string, t trouble, bad bool) {
+	t = trouble{kind: rack.OutputWrong, severity: "warning", node: node, text: whose(node, "output "+o.Name) + " is wrong: " + o.Fault,
+		remedy: "look for a short, a welded contact, or something else that drives it"}
+	return "output " + node + " " + o.Name, t, o.Fault != ""
+}
+
 // judgeNode looks at a node as a whole: at its supply, and whether it is hot while
 // a fan stands still.
 func (c *Controller) judgeNode(ctx context.Context, n *rack.Node) {
 	f := n.Fact
-	c.judge("under-voltage "+n.Name, trouble{kind: rack.UnderVoltage, severity: "warning", node: n.Name, text: n.Name + " is short of voltage, by its firmware",
-		remedy: "use a supply and a cable that hold 5 V under load"}, f.UnderVoltage != nil && *f.UnderVoltage)
+	if f.UnderVoltage != nil {
+		c.judge("under-voltage "+n.Name, trouble{kind: rack.UnderVoltage, severity: "warning", node: n.Name, text: n.Name + " is short of voltage, by its firmware",
+			remedy: "use a supply and a cable that hold 5 V under load"}, *f.UnderVoltage)
+	}
+	if f.Temperature == nil {
+		return // which is no word that it has cooled
+	}
 	stalled := ""
 	for _, whose := range []string{"", n.Name} {
 		for _, fan := range c.parts[whose].fans {
@@ -177,7 +221,7 @@ func (c *Controller) judgeNode(ctx context.Context, n *rack.Node) {
 			}
 		}
 	}
-	hot := f.Temperature != nil && *f.Temperature >= hotFrom && stalled != ""
+	hot := *f.Temperature >= hotFrom && stalled != ""
 	text := ""
 	if hot {
 		text = fmt.Sprintf("%s is at %s, and fan %s stands still", n.Name, *f.Temperature, stalled)
@@ -232,6 +276,7 @@ func (c *Controller) witness(w drivers.Witness) {
 	differ := false
 	switch {
 	case w.Mains == nil:
+		return // that says neither that it agrees nor that it does not
 	case !u.Contact || u.Power == policy.Unknown:
 		differ = !*w.Mains
 		t.severity, t.text = "critical", "witness "+w.Name+" says that mains is away, and the UPS does not answer: that alone stops nothing"

@@ -168,6 +168,58 @@ func TestAStalledFanOfWhichNothingIsKnownAnyMoreIsNotWellAgain(t *testing.T) {
 	})
 }
 
+func TestWhatIsNotKnownAnyMoreIsNotWellAgain(t *testing.T) {
+	rackDesk(t, func(k *desk, _ *board, _ *heard) {
+		k.power(false)
+		k.hear("node02", drivers.Rail{Name: "5v", Good: new(false), Level: drivers.Critical})
+		k.hear("node02", drivers.Node{UnderVoltage: new(true)})
+		k.sense(drivers.Witness{Name: "opto", Mains: new(false)})
+		time.Sleep(20 * time.Second)
+		k.sense(drivers.Witness{Name: "opto", Mains: new(false)})
+		for range 10 { // a supply that fails makes its signal bounce
+			k.hear("node02", drivers.Rail{Name: "5v"})
+			k.hear("node02", drivers.Node{})
+			k.sense(drivers.Witness{Name: "opto"})
+			time.Sleep(10 * time.Second)
+		}
+		is(t, "rail", k.health("rail_low"), "critical: rail 5v of node02 is bad")
+		is(t, "supply", k.health("under_voltage"), "warning: node02 is short of voltage, by its firmware")
+		is(t, "witness", k.health("mains_disputed"), "warning: witness opto says that mains is away, and the UPS is on mains")
+		is(t, "told", k.story("part_back"))
+	})
+}
+
+func TestAWitnessThatFellSilentDisputesNothing(t *testing.T) {
+	rackDesk(t, func(k *desk, _ *board, _ *heard) {
+		k.power(false)
+		k.sense(drivers.Witness{Name: "opto", Mains: new(true)})
+		time.Sleep(10 * time.Minute)
+		for range 3 {
+			k.power(true)
+			time.Sleep(20 * time.Second)
+		}
+		is(t, "health", k.health("mains_disputed"))
+	})
+}
+
+func TestAnOutputThatIsNotAsItWasSetIsAProblem(t *testing.T) {
+	rackDesk(t, func(k *desk, _ *board, _ *heard) {
+		k.sense(drivers.Output{Name: "fan-relay", On: new(true)})
+		for range 3 {
+			k.sense(drivers.Output{Name: "fan-relay", On: new(true), Fault: "it was set off and reads on"})
+		}
+		is(t, "health", k.health("output_wrong"), "warning: output fan-relay of the rack is wrong: it was set off and reads on")
+		is(t, "told", k.story("output_wrong"), "output_wrong: Output fan-relay of the rack is wrong: it was set off and reads on.")
+		time.Sleep(3 * time.Minute)
+		k.sense(drivers.Output{Name: "fan-relay"})
+		is(t, "health, of one that says nothing", k.health("output_wrong"), "warning: output fan-relay of the rack is wrong: it was set off and reads on")
+		k.sense(drivers.Output{Name: "fan-relay", On: new(false)})
+		time.Sleep(31 * time.Second)
+		k.sense(drivers.Output{Name: "fan-relay", On: new(false)})
+		is(t, "health, mended", k.health("output_wrong"))
+	})
+}
+
 func TestARailIsToldWithItsVoltageAndAgainWhenItBecomesCritical(t *testing.T) {
 	rackDesk(t, func(k *desk, _ *board, _ *heard) {
 		rail := func(v drivers.Volt, l drivers.Level) {
@@ -196,6 +248,11 @@ func TestANodeThatHeatsUpUnderAStalledFanIsHotToThePolicy(t *testing.T) {
 		if !k.state.Seen.Nodes["node02"].Hot {
 			t.Error("the policy does not know")
 		}
+		k.hear("node02", drivers.Node{})
+		is(t, "hot, and its temperature is not known any more", k.health("node_hot"), "critical: node02 is at 85.0 °C, and fan top stands still")
+		if !k.state.Seen.Nodes["node02"].Hot {
+			t.Error("the policy takes it for cool")
+		}
 		heat(60)
 		if k.state.Seen.Nodes["node02"].Hot {
 			t.Error("the policy does not know that it is cool again")
@@ -216,6 +273,7 @@ func TestWhatAMeterSaysIsTheLoadOrANodesDraw(t *testing.T) {
 		if d := k.state.Seen.Nodes["node02"].Drawn; d == nil || d.Watts != 7.25 {
 			t.Errorf("node02 draws %+v", d)
 		}
+		is(t, "health", k.health("meter"))
 		time.Sleep(3 * time.Minute)
 		k.publishNow()
 		for _, m := range k.Snapshot().Meters {
@@ -223,6 +281,10 @@ func TestWhatAMeterSaysIsTheLoadOrANodesDraw(t *testing.T) {
 				t.Errorf("three minutes later meter %s still says %v", m.Name, *m.Watts)
 			}
 		}
+		const nothing = ", by which a load is measured, tells nothing: the load is reckoned without it"
+		is(t, "health, three minutes later", k.health("meter"), "warning: meter m2"+nothing, "warning: meter outlets"+nothing)
+		k.sense(drivers.Meter{Name: "outlets", Watts: new(drivers.Watt(47.5)), Method: "measured AC"})
+		is(t, "health, when one tells again", k.health("meter"), "warning: meter m2"+nothing)
 	})
 }
 
@@ -306,6 +368,20 @@ func TestANodeIsHaltedForItsClockOnlyWhereItHasOne(t *testing.T) {
 		if err := json.Unmarshal(h.orders[0].Args, &args); err != nil || args.WakeAfterMS != 600000 {
 			t.Errorf("the order to halt says %s", h.orders[0].Args)
 		}
+	})
+}
+
+func TestASensorOfANodeThatIsSilentIsAProblemUntilItAnswers(t *testing.T) {
+	rackDesk(t, func(k *desk, _ *board, _ *heard) {
+		for range 3 {
+			k.hear("node02", drivers.Silent{Name: "pins", Why: "no such chip"})
+		}
+		k.hear("node01", drivers.Silent{Name: "pins", Why: "no permission"})
+		is(t, "health", k.health("sensor"), "warning: sensor pins of node01 does not answer: no permission", "warning: sensor pins of node02 does not answer: no such chip")
+		k.hear("node02", drivers.Silent{Name: "pins"})
+		is(t, "health, when it answers", k.health("sensor"), "warning: sensor pins of node01 does not answer: no permission")
+		k.take(context.Background(), peerIn{peer: link.Peer{Node: "node01"}})
+		is(t, "health, of a node that has not told of it since it connected", k.health("sensor"))
 	})
 }
 

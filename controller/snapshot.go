@@ -1,6 +1,8 @@
 package controller
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"lastwatt/drivers"
@@ -243,14 +245,21 @@ func (c *Controller) health() []rack.Problem {
 	for _, name := range c.unwoken {
 		add("wake", "warning", "nothing is configured that wakes "+name+": it is left idle where it would be switched off", "name its relay or pin under nodes."+name+".waker, or write wake: ups")
 	}
+	for _, name := range slices.Sorted(maps.Keys(c.measured)) {
+		if c.now()-c.measured[name] >= oldFrom {
+			add("meter", "warning", "meter "+name+", by which a load is measured, tells nothing: the load is reckoned without it", "see that a sensor of this name is configured, here or on a node, that it is a meter, and that it answers")
+		}
+	}
 	if !c.state.Armed {
 		add("observe", "warning", "on observe: an outage would stop nothing", "when the plan looks right: lastwatt arm")
 	}
-	for _, t := range c.troubles {
+	// In an order that stays: another order would be another message each time.
+	for _, key := range slices.Sorted(maps.Keys(c.troubles)) {
+		t := c.troubles[key]
 		add(t.kind, t.severity, t.text, t.remedy)
 	}
-	for _, p := range c.problems {
-		list = append(list, p)
+	for _, key := range slices.Sorted(maps.Keys(c.problems)) {
+		list = append(list, c.problems[key])
 	}
 	return list
 }

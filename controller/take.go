@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 
 	"lastwatt/drivers"
 	"lastwatt/link"
@@ -88,7 +90,7 @@ func (c *Controller) takeReading(ctx context.Context, in reading) {
 		c.upsAt[in.ups] = in.r.At
 		if in.ups == c.c.Rules.UPS.Name {
 			c.step(ctx, toPolicy(f))
-			for _, w := range c.parts[""].witnesses {
+			for _, w := range c.aged("").witnesses {
 				c.witness(w)
 			}
 		}
@@ -136,6 +138,9 @@ func (c *Controller) takePeer(ctx context.Context, in peerIn) {
 		return
 	}
 	n.BootID = in.peer.BootID
+	// It tells of those that do not answer, and may have told that one does
+	// while nobody heard it.
+	maps.DeleteFunc(c.problems, func(key string, _ rack.Problem) bool { return strings.HasPrefix(key, "sensor-"+n.Name+"/") })
 	c.clock(n, in.peer.Clock)
 	c.c.Log.Info("agent connected", "node", n.Name, "boot_id", n.BootID, "engine", in.peer.Engine, "parked", in.peer.Parked)
 	c.step(ctx, policy.NodeSeen{Node: n.Name, Connected: true, BootID: in.peer.BootID, Parked: in.peer.Parked})

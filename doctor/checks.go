@@ -15,7 +15,7 @@ type check func(Facts) []rack.Problem
 
 // checks are all questions.
 func checks() []check {
-	return []check{button, halted, pin, alarm, voltage, input, lastStop, clock, synced, journal, devices, state, joined, configured,
+	return []check{button, halted, pin, alarm, voltage, input, lastStop, clock, synced, journal, drive, devices, state, joined, configured,
 		switched, broker, autolock, graces, stopTimes}
 }
 
@@ -106,6 +106,24 @@ func journal(f Facts) []rack.Problem {
 	return problem("warning", "journal", "the system's journal is kept in memory: after an outage nothing tells how this machine stopped", "in /etc/systemd/journald.conf.d/lastwatt.conf: [Journal] Storage=persistent and SystemMaxUse=64M; then sudo systemctl restart systemd-journald")
 }
 
+// drive is whether one of its drives is about to fail: what an outage changed is
+// written down there.
+func drive(f Facts) []rack.Problem {
+	if f.Board == nil {
+		return nil
+	}
+	var all []rack.Problem
+	for _, d := range f.Board.Drives {
+		switch {
+		case len(d.Failing) > 0:
+			all = append(all, problem("critical", "drive", fmt.Sprintf("its drive %s says of itself: %s", d.Name, strings.Join(d.Failing, ", ")), "replace it")...)
+		case d.Wear != nil && *d.Wear >= 100:
+			all = append(all, problem("warning", "drive", fmt.Sprintf("its drive %s has used %.0f %% of its rated life", d.Name, float64(*d.Wear)), "replace it before it becomes read-only")...)
+		}
+	}
+	return all
+}
+
 // clock: without one the times of an outage are unknown after a power cut until the
 // network says them. Decisions need none.
 func clock(f Facts) []rack.Problem {
@@ -136,15 +154,16 @@ func devices(f Facts) []rack.Problem {
 }
 
 func state(f Facts) []rack.Problem {
-	switch d := f.State; {
-	case d == nil:
-		return nil
-	case d.Err != nil:
-		return problem("critical", "state", fmt.Sprintf("the state cannot be written to %s: %v", d.Path, d.Err), "make it writable; what was changed in an outage is written down there")
-	case d.Memory:
-		return problem("critical", "state", d.Path+" is in memory: what an outage changed is forgotten with the power", "put it on a disk; with an overlay root, bind a writable partition there")
+	var all []rack.Problem
+	for _, d := range f.State {
+		switch {
+		case d.Err != nil:
+			all = append(all, problem("critical", "state", fmt.Sprintf("the state cannot be written to %s: %v", d.Path, d.Err), "make it writable; what was changed in an outage is written down there")...)
+		case d.Memory:
+			all = append(all, problem("critical", "state", d.Path+" is in memory: what an outage changed is forgotten with the power", "put it on a disk; with an overlay root, bind a writable partition there")...)
+		}
 	}
-	return nil
+	return all
 }
 
 func joined(f Facts) []rack.Problem {
@@ -176,25 +195,26 @@ func configured(f Facts) []rack.Problem {
 }
 
 // switched is whether the network goes on in an outage: without it no agent is
-// reached (DESIGN, "Not covered").
+// reached (DESIGN, "Not covered"), nor a UPS that is read over it.
 func switched(f Facts) []rack.Problem {
 	c := f.Controller
-	if c == nil || c.Err != nil || len(c.Nodes) < 2 || slices.Contains(c.Feeds, "switch") {
+	switch {
+	case c == nil || c.Err != nil || slices.Contains(c.Feeds, "switch"):
+		return nil
+	case c.Remote:
+		return problem("critical", "switch", "no UPS feeds the switch, and a UPS is read over the network: with mains away nothing is heard of it", "put the switch on the UPS, and \"switch\" into its feeds:")
+	case len(c.Nodes) < 2:
 		return nil
 	}
 	return problem("critical", "switch", "no UPS feeds the switch: with mains away no agent can be reached, and each node parks by itself only at the end", "put the switch on the UPS, and \"switch\" into its feeds:")
 }
 
-// broker is whether the MQTT broker is one that Lastwatt stops: then nobody sees how
-// the outage goes on.
+// broker is whether the MQTT broker is one that Lastwatt stops before the controller
+// itself ends: then nobody sees how the outage goes on.
 func broker(f Facts) []rack.Problem {
 	c := f.Controller
 	if c == nil || c.Broker == "" {
 		return nil
-	}
-	here := slices.Contains(c.Nodes, c.Broker)
-	for _, local := range []string{"localhost", "127.0.0.1", "::1"} {
-		here = here || c.Broker == local
 	}
 	if f.Engine != nil {
 		for _, s := range f.Engine.Habits.Habits {
@@ -203,7 +223,7 @@ func broker(f Facts) []rack.Problem {
 			}
 		}
 	}
-	if !here {
+	if !slices.Contains(c.Nodes, c.Broker) || c.Broker == c.UPSHost {
 		return nil
 	}
 	return problem("warning", "broker", "the MQTT broker runs on "+c.Broker+", a node of this rack: it ends with that node", "have it on the UPS's host, which stops last, or use broker: embedded")

@@ -33,11 +33,12 @@ type Facts struct {
 	Journal *bool
 	// Synced is whether its time is kept by the network.
 	Synced *bool
-	// Devices are the files of devices that its configuration needs, or that
-	// its board has.
+	// Devices are the files of devices that there are and that a driver here may
+	// need.
 	Devices []Device
-	// State is where the state is kept; nil where nothing is configured.
-	State *Directory
+	// State is where the agent and the controller that are configured here keep
+	// their state.
+	State []Directory
 	// Agent is this node's agent; nil where none is configured.
 	Agent *Agent
 	// Controller is the controller that runs here; nil where none does.
@@ -76,15 +77,18 @@ type Agent struct {
 // Controller is what is known of the controller that runs here.
 type Controller struct {
 	Err error // what is wrong with its configuration
-	// Feeds is all that its UPSes feed; Cut whether outlets are cut.
-	Feeds []string
-	Cut   bool
+	// Feeds is all that its UPSes feed; Cut whether outlets are cut; Remote whether
+	// one of them is read over the network.
+	Feeds       []string
+	Cut, Remote bool
 	// Broker is the MQTT broker's host and Port its port; empty is none.
 	Broker string
 	Port   uint32
-	// Nodes are the names of the rack's nodes, and Wake how each is woken.
-	Nodes []string
-	Wake  map[string]string
+	// Nodes are the names of the rack's nodes, UPSHost the one that stops last,
+	// and Wake how each is woken.
+	Nodes   []string
+	UPSHost string
+	Wake    map[string]string
 	// Drain is the longest that draining may take.
 	Drain time.Duration
 	// Health is what the running controller complains of; Running is false

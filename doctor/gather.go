@@ -88,9 +88,20 @@ func (f *Facts) board(ctx context.Context, s Sources) {
 	if made, err := os.ReadFile(s.file("proc/device-tree/chosen/bootloader/build_timestamp")); err == nil && len(made) == 4 {
 		f.Bootloader = time.Unix(int64(binary.BigEndian.Uint32(made)), 0).UTC()
 	}
-	if f.Pi && n.Start == nil {
-		f.unchecked("the EEPROM's settings", errors.New("this board has none, or its firmware did not tell them"))
+	if f.Pi && !tellsOfStart(board.ModelOf(model), n.Start) {
+		f.unchecked("the EEPROM's settings", errors.New("this board has none, its firmware did not tell them, or they stand in a section that is not always in force"))
 	}
+}
+
+// tellsOfStart is whether what decides on a start is known of a board of that model.
+func tellsOfStart(model string, s *drivers.Start) bool {
+	switch {
+	case s == nil:
+		return false
+	case model == "pi5":
+		return s.WaitForPowerButton != nil
+	}
+	return s.WakeOnGPIO != nil
 }
 
 func (f *Facts) time(s Sources) {
@@ -184,7 +195,7 @@ func (f *Facts) agent(ctx context.Context, s Sources) {
 	keys, _ := filepath.Glob(filepath.Join(a.Dir, "*.pem"))
 	f.Agent.Joined = len(certificates)+len(keys) > 0
 	f.Agent.Running = f.running(ctx, s, "lastwatt-agent.service")
-	f.State = s.directory(a.Dir)
+	f.State = append(f.State, s.directory(a.Dir))
 }
 
 // running is whether a unit runs; nil is not known.
@@ -211,10 +222,13 @@ func (f *Facts) controller(ctx context.Context, s Sources) {
 	}
 	for _, u := range c.UPS {
 		out.Feeds = append(out.Feeds, u.Feeds...)
-		out.Cut = out.Cut || u.Cut
+		out.Cut, out.Remote = out.Cut || u.Cut, out.Remote || u.Driver == "nut"
 	}
 	for _, n := range c.Nodes {
 		out.Nodes, out.Wake[n.Name] = append(out.Nodes, n.Name), n.Wake
+		if n.UPSHost {
+			out.UPSHost = n.Name
+		}
 	}
 	out.Drain = c.Policy.Budgets.Drain
 	if c.MQTT != nil && c.MQTT.Broker != "embedded" {
@@ -223,7 +237,7 @@ func (f *Facts) controller(ctx context.Context, s Sources) {
 			out.Broker, out.Port = u.Hostname(), uint32(port)
 		}
 	}
-	f.State = s.directory(c.Controller.StateDir)
+	f.State = append(f.State, s.directory(c.Controller.StateDir))
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	snapshot, err := s.Snapshot(ctx)
@@ -237,8 +251,8 @@ func (f *Facts) controller(ctx context.Context, s Sources) {
 }
 
 // directory looks at where a state is kept.
-func (s Sources) directory(path string) *Directory {
-	d := &Directory{Path: path}
+func (s Sources) directory(path string) Directory {
+	d := Directory{Path: path}
 	probe, err := os.CreateTemp(path, ".doctor-")
 	if err != nil {
 		d.Err = errors.Unwrap(err)
@@ -311,7 +325,7 @@ func unitTime(text string) (time.Duration, error) {
 	return time.ParseDuration(strings.NewReplacer("min", "m", " ", "").Replace(text))
 }
 
-// devices tries what the board has and what is configured.
+// devices tries what the board has, and what drivers here may need.
 func (f *Facts) devices(s Sources) {
 	try := func(path, use string) {
 		err := s.System.Open(s.file(path))

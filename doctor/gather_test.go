@@ -69,7 +69,7 @@ func TestWhatIsGatheredOfANode(t *testing.T) {
 	f := Gather(t.Context(), Sources{Root: root, System: m, Engine: m, Kinds: all.Kinds(),
 		AgentPath: filepath.Join(root, "agent.yaml"), ControllerPath: filepath.Join(root, "lastwatt.yaml"),
 		Board: func(context.Context) (drivers.Node, []drivers.Rail, error) {
-			return drivers.Node{Start: &drivers.Start{}}, nil, nil
+			return drivers.Node{Start: &drivers.Start{Clock: new(false)}}, nil, nil
 		},
 		Snapshot: func(context.Context) (rack.Snapshot, error) { return rack.Snapshot{}, fs.ErrPermission }})
 	if !f.Pi || f.KeepsTime == nil || *f.KeepsTime || f.Alarm || f.Synced == nil || !*f.Synced || f.Board == nil || f.Bootloader.Format(time.DateTime) != "2025-12-08 19:29:54" {
@@ -78,13 +78,13 @@ func TestWhatIsGatheredOfANode(t *testing.T) {
 	if a := f.Agent; a == nil || a.Node != "node02" || a.Err != nil || !a.Joined || a.Running == nil || *a.Running {
 		t.Errorf("its agent: %+v", a)
 	}
-	if c := f.Controller; c == nil || c.Err != nil || !c.Running || c.Broker != "node02" || c.Port != 1884 || c.Drain != 50*time.Second || c.Wake["node02"] != "gpio" || !c.Cut || len(c.Nodes) != 2 {
+	if c := f.Controller; c == nil || c.Err != nil || !c.Running || c.Broker != "node02" || c.Port != 1884 || c.Drain != 50*time.Second || c.Wake["node02"] != "gpio" || !c.Cut || c.Remote || c.UPSHost != "node01" || len(c.Nodes) != 2 {
 		t.Errorf("its controller: %+v", c)
 	}
 	if e := f.Engine; e == nil || e.Shutdown != 40*time.Second || e.Unit != 90*time.Second {
 		t.Errorf("its engine: %+v", e)
 	}
-	if f.State == nil || f.State.Path != root+"/none" || !errors.Is(f.State.Err, fs.ErrNotExist) {
+	if len(f.State) != 2 || f.State[0].Path != root+"/certs" || f.State[0].Err != nil || f.State[1].Path != root+"/none" || !errors.Is(f.State[1].Err, fs.ErrNotExist) {
 		t.Errorf("its state: %+v", f.State)
 	}
 	if len(f.Devices) != 2 || f.Devices[0].Path != "/dev/vcio" || f.Devices[0].Err == nil || f.Devices[1].Path != "/dev/gpiochip0" || f.Devices[1].Err != nil {
@@ -94,7 +94,7 @@ func TestWhatIsGatheredOfANode(t *testing.T) {
 	for _, u := range f.Unchecked {
 		unknown = append(unknown, u.What)
 	}
-	if got := strings.Join(unknown, ", "); got != "whether the journal outlives the power, what the controller itself complains of, the Swarm's autolock and services" {
+	if got := strings.Join(unknown, ", "); got != "the EEPROM's settings, whether the journal outlives the power, what the controller itself complains of, the Swarm's autolock and services" {
 		t.Errorf("unknown: %s", got)
 	}
 }
@@ -114,6 +114,22 @@ func TestAMachineWithNothingOfOurs(t *testing.T) {
 	}
 	if r := Examine(f); r.Worst() != drivers.Warning {
 		t.Errorf("%+v", r)
+	}
+}
+
+func TestWhetherTheEEPROMToldWhatDecidesOnAStart(t *testing.T) {
+	for _, c := range []struct {
+		model string
+		start *drivers.Start
+		want  bool
+	}{
+		{"pi5", nil, false}, {"pi5", &drivers.Start{Clock: new(true)}, false}, {"pi5", &drivers.Start{PowerOffOnHalt: new(true)}, false},
+		{"pi5", &drivers.Start{WaitForPowerButton: new(false)}, true}, {"pi4", &drivers.Start{PowerOffOnHalt: new(false)}, false},
+		{"pi4", &drivers.Start{WakeOnGPIO: new(true)}, true}, {"pi3", &drivers.Start{Clock: new(false)}, false},
+	} {
+		if got := tellsOfStart(c.model, c.start); got != c.want {
+			t.Errorf("%s, %+v: %t", c.model, c.start, got)
+		}
 	}
 }
 

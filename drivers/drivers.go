@@ -20,7 +20,7 @@ type Reading struct {
 	// At is when the device said it, with Go's monotonic reading. Readings
 	// cross the network as an age, never as a wall-clock time.
 	At time.Time
-	// Fact is one of [UPS], [Fan], [Rail], [Meter], [Witness], [Output], [Node].
+	// Fact is one of [UPS], [Fan], [Rail], [Meter], [Witness], [Output], [Node], [Silent].
 	Fact Fact
 }
 

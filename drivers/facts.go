@@ -11,6 +11,7 @@ func (Meter) fact()   {}
 func (Witness) fact() {}
 func (Output) fact()  {}
 func (Node) fact()    {}
+func (Silent) fact()  {}
 
 // A Fan is one fan of a node or of the rack.
 type Fan struct {
@@ -86,8 +87,21 @@ type Witness struct {
 // An Output is a relay or a pin that a [Switcher] drives, by its configured name.
 type Output struct {
 	Name string `json:"name"`
-	// On is what was read back from it.
+	// On is what was read back from it; of a line that is let go, whose level is
+	// others' to make, it is that.
 	On *bool `json:"on,omitempty"`
+	// Fault says that it is otherwise than it was set, in words for people.
+	// Empty is that it is not.
+	Fault string `json:"fault,omitempty"`
+}
+
+// A Silent is a sensor that does not answer, or does again. No driver reports it: who
+// runs the drivers of a node does.
+type Silent struct {
+	// Name is the sensor's, as configured.
+	Name string `json:"name"`
+	// Why is why it does not answer. Empty is that it does again.
+	Why string `json:"why,omitempty"`
 }
 
 // ByTable is the method of a draw that nothing measured: it is the model's.
@@ -124,6 +138,8 @@ type Drive struct {
 	Temperature *Celsius `json:"temperature,omitempty"`
 	// Wear is the part of its rated life that is used; over 100 it is past it.
 	Wear *Percent `json:"wear,omitempty"`
+	// Failing are the drive's own critical warnings, in words for people.
+	Failing []string `json:"failing,omitempty"`
 }
 
 // Start are the settings of a Raspberry Pi's EEPROM that decide whether it starts

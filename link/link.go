@@ -142,6 +142,8 @@ func toReport(r drivers.Reading, now time.Time) (report, error) {
 		kind = "output"
 	case drivers.Node:
 		kind = "node"
+	case drivers.Silent:
+		kind = "silent"
 	default:
 		return report{}, fmt.Errorf("report: unknown fact %T", r.Fact)
 	}
@@ -166,6 +168,8 @@ func (p report) reading(source string, now time.Time) (drivers.Reading, error) {
 		r.Fact, err = decode[drivers.Output](p.Fact)
 	case "node":
 		r.Fact, err = decode[drivers.Node](p.Fact)
+	case "silent":
+		r.Fact, err = decode[drivers.Silent](p.Fact)
 	default:
 		err = fmt.Errorf("unknown kind %q", p.Kind)
 	}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -314,4 +315,24 @@ func FuzzFrame(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestEveryFactCrossesTheLinkWithItsAge(t *testing.T) {
+	now := time.Now()
+	for _, f := range []drivers.Fact{
+		drivers.UPS{Model: "x"}, drivers.Fan{Name: "top", State: drivers.FanStalled}, drivers.Rail{Name: "5v", Good: new(false)},
+		drivers.Meter{Name: "m", Method: "measured AC"}, drivers.Witness{Name: "w", Mains: new(true)},
+		drivers.Output{Name: "o", On: new(true), Fault: "it was set off and reads on"}, drivers.Node{Model: "Raspberry Pi 5"},
+		drivers.Silent{Name: "pins", Why: "no such chip"},
+	} {
+		sent, err := toReport(drivers.Reading{At: now.Add(-3 * time.Second), Fact: f}, now)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		got, err := sent.reading("node02", now)
+		if err != nil || !reflect.DeepEqual(got, drivers.Reading{Source: "node02", At: now.Add(-3 * time.Second), Fact: f}) {
+			t.Errorf("%T: %+v, %v", f, got, err)
+		}
+	}
 }

@@ -182,12 +182,13 @@ const (
 	RailLow      = "rail_low"
 	UnderVoltage = "under_voltage" // of a node, by its firmware
 	NodeHot      = "node_hot"
+	OutputWrong  = "output_wrong"   // a relay or pin is not as it was set
 	Disputed     = "mains_disputed" // a witness and the UPS disagree
-	PartBack     = "part_back"      // one of the last five is over
+	PartBack     = "part_back"      // one of the last six is over
 )
 
 // Kinds lists the kinds of events.
 func Kinds() []string {
 	return []string{OnBattery, OnMains, Stage, Stopping, Committed, CutArmed, Dark, Recovering, Restored,
-		Incomplete, Undone, ContactLost, ContactBack, NodeStopped, NodeBack, StepFailed, ModeChanged, Health, FanStalled, RailLow, UnderVoltage, NodeHot, Disputed, PartBack}
+		Incomplete, Undone, ContactLost, ContactBack, NodeStopped, NodeBack, StepFailed, ModeChanged, Health, FanStalled, RailLow, UnderVoltage, NodeHot, OutputWrong, Disputed, PartBack}
 }

@@ -38,7 +38,7 @@ func agentCommand(ctx context.Context, e env, args []string) int {
 		c.Alarm = rtc
 	}
 	if !slices.ContainsFunc(cfg.Sensors, func(s config.Sensor) bool { return s.Driver == "board" }) {
-		c.Sensors = append(c.Sensors, own) // it is read also where nothing is configured
+		c.Sensors = append(c.Sensors, agent.Sensor{Name: "board", Driver: own}) // it is read also where nothing is configured
 	}
 	kinds := all.Kinds() // once: a line that several devices hang on is shared
 	for _, s := range cfg.Sensors {
@@ -46,7 +46,7 @@ func agentCommand(ctx context.Context, e env, args []string) int {
 		if err != nil {
 			return fail(e, exitConfig, err)
 		}
-		c.Sensors = append(c.Sensors, d)
+		c.Sensors = append(c.Sensors, agent.Sensor{Name: s.Name, Driver: d})
 		if out, ok := d.(drivers.Switcher); ok {
 			c.Outputs[s.Name] = out
 		}

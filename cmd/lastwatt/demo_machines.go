@@ -138,7 +138,7 @@ func (m *machines) runAgent(ctx context.Context, n *sim.Node) {
 		}
 	}
 	c := agent.Config{Node: n.Name(), BootID: n.BootID(), Model: "simulated", Machine: n, Engine: m.d.rack.Swarm.Engine(n.Name()),
-		Sensors: []drivers.Driver{simSensor{m.d, n}}, Clock: m.d.clock, Log: log}
+		Sensors: []agent.Sensor{{Name: "board", Driver: simSensor{m.d, n}}}, Clock: m.d.clock, Log: log}
 	if err := runAgent(ctx, c, m.d.agents, dir); ctx.Err() == nil {
 		log.Error("agent ended", "err", err)
 	}

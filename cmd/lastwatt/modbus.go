@@ -47,13 +47,13 @@ func modbusVerbs() []modbusVerb {
 func modbusCommand(ctx context.Context, e env, args []string) int {
 	c := modbusCall{env: e, config: modbus.Defaults()}
 	f := flags(e, "modbus")
-	unit := f.Int("unit", -1, "the device's unit; left out, the map's")
+	unit := f.Int("unit", 1, "the device's unit; left out, the map's")
 	c.flags(f)
 	operands, status := parse(f, args)
 	if status >= 0 {
 		return status
 	}
-	if *unit >= 0 {
+	if given(f, "unit") {
 		c.config.Unit = unit
 	}
 	// A scan waits for many that are not there.
@@ -114,7 +114,11 @@ func scanModbus(ctx context.Context, c modbusCall) error {
 		fmt.Fprintf(c.out, "unit %-3d  %s  (%s)\n", f.Unit, fits, f.Said)
 	})
 	if err == nil && n == 0 {
-		return fmt.Errorf("%w: no unit from %d to %d answers on %s: are the wires A and B swapped, is the speed right (--baud)?", errNothing, c.from, c.to, c.config.Address)
+		ask := "are the wires A and B swapped, is the speed right (--baud)?"
+		if strings.HasPrefix(c.config.Address, "tcp://") {
+			ask = "is Modbus switched on there, and is it its port?"
+		}
+		return fmt.Errorf("%w: no unit from %d to %d answers on %s: %s", errNothing, c.from, c.to, c.config.Address, ask)
 	}
 	return modbusError(err)
 }
@@ -181,8 +185,9 @@ func watchModbus(ctx context.Context, c modbusCall) error {
 		case err != nil && err.Error() != said:
 			said = err.Error()
 			fmt.Fprintf(c.out, "%s  lost: %v\n", stamp(time.Now()), err)
-		case err == nil:
+		case err == nil && said != "":
 			said = ""
+			fmt.Fprintf(c.out, "%s  answers again\n", stamp(time.Now()))
 		}
 		for _, r := range rows {
 			if now := rowText(r); last[r.Name] != now {

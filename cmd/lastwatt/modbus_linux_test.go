@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -11,8 +12,8 @@ import (
 )
 
 // modbusPort is a serial port with a PZEM-016 as unit 1 and a board of relays as
-// unit 2.
-func modbusPort(t *testing.T) (path string, d *modbustest.Device) {
+// unit 2. next, unless it is nil, says what befalls each answer.
+func modbusPort(t *testing.T, next func() modbustest.Fault) (path string, d *modbustest.Device) {
 	t.Helper()
 	line, err := modbustest.NewPTY()
 	if err != nil {
@@ -25,7 +26,7 @@ func modbusPort(t *testing.T) (path string, d *modbustest.Device) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		(&modbustest.Peer{Device: d}).Serve(line)
+		(&modbustest.Peer{Device: d, Next: next}).Serve(line)
 	}()
 	t.Cleanup(func() {
 		line.Close()
@@ -35,7 +36,7 @@ func modbusPort(t *testing.T) (path string, d *modbustest.Device) {
 }
 
 func TestModbusDevicesOnTheCommandLine(t *testing.T) {
-	path, d := modbusPort(t)
+	path, d := modbusPort(t, nil)
 	for _, c := range []struct {
 		name string
 		args []string
@@ -62,7 +63,7 @@ func TestModbusDevicesOnTheCommandLine(t *testing.T) {
 }
 
 func TestModbusWatchPrintsChanges(t *testing.T) {
-	path, d := modbusPort(t)
+	path, d := modbusPort(t, nil)
 	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 	defer stop()
 	out := &watched{changed: func(text string) {
@@ -75,6 +76,32 @@ func TestModbusWatchPrintsChanges(t *testing.T) {
 	}}
 	status := run(ctx, env{in: strings.NewReader(""), out: out, err: out}, []string{"modbus", "watch", path, "--map", "pzem-004t", "--poll", "200ms"})
 	if text := out.String(); status != exitOK || strings.Count(text, "\n") != 7 {
+		t.Errorf("status %d:\n%s", status, text)
+	}
+}
+
+func TestModbusWatchTellsALossAndItsEnd(t *testing.T) {
+	var away atomic.Bool
+	path, _ := modbusPort(t, func() modbustest.Fault {
+		if away.Load() {
+			return modbustest.Lost
+		}
+		return modbustest.None
+	})
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+	defer stop()
+	out := &watched{changed: func(text string) {
+		switch {
+		case strings.Contains(text, "answers again"):
+			stop()
+		case strings.Contains(text, "lost: "):
+			away.Store(false)
+		case strings.Contains(text, "power_factor"): // the last row
+			away.Store(true)
+		}
+	}}
+	status := run(ctx, env{in: strings.NewReader(""), out: out, err: out}, []string{"modbus", "watch", path, "--map", "pzem-004t", "--poll", "200ms", "--timeout", "60ms"})
+	if text := out.String(); status != exitOK || strings.Count(text, "\n") != 8 || !strings.HasSuffix(text, "answers again\n") {
 		t.Errorf("status %d:\n%s", status, text)
 	}
 }

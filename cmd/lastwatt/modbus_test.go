@@ -20,6 +20,7 @@ func TestModbusOnTheCommandLine(t *testing.T) {
 		{"no port", []string{"read", "/dev/ttyUSB99", "--map", "pzem-004t"}, exitAbsent, "is it plugged in?"},
 		{"no host", []string{"scan", "tcp://127.0.0.1:1"}, exitAbsent, "connection refused"},
 		{"units that are none", []string{"scan", "tcp://127.0.0.1:1", "--from", "9", "--to", "3"}, exitFailed, "want units from 1 to 247 (got 9 to 3)"},
+		{"a unit that is none", []string{"read", "tcp://127.0.0.1:1", "--map", "pzem-004t", "--unit", "-5"}, exitFailed, "unit: want 1 to 247, or 0 or 255 where a TCP device wants that (got -5)"},
 		{"the maps", []string{"maps"}, exitOK, "pzem-004t            meter  Peacefair PZEM-004T v3"},
 		{"one map", []string{"maps", "apc-smart-ups"}, exitOK, `equals: "12345678"`},
 		{"a map that is none", []string{"maps", "toaster"}, exitUsage, `no map "toaster": have apc-smart-ups`},

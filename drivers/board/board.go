@@ -72,7 +72,7 @@ func (c Config) check() error {
 	if c.Poll != 0 && (c.Poll < minPoll || c.Poll > maxPoll) {
 		return fmt.Errorf("poll: want %v to %v (got %v)", minPoll, maxPoll, c.Poll)
 	}
-	if c.ExtraWatts < 0 || c.ExtraWatts > 100 {
+	if !(c.ExtraWatts >= 0 && c.ExtraWatts <= 100) {
 		return fmt.Errorf("extra_watts: want 0 to 100 (got %g)", c.ExtraWatts)
 	}
 	seen, whole := map[string]bool{}, 0

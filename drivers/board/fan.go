@@ -77,7 +77,7 @@ func (c FanConfig) check() error {
 		return fmt.Errorf("%q has no device: write the PWM chip's, such as 1f00098000.pwm (ls -l /sys/class/pwm shows them)", c.Name)
 	case c.Channel < 0 || c.Channel > 31:
 		return fmt.Errorf("%q: channel: want 0 to 31 (got %d)", c.Name, c.Channel)
-	case c.Duty < 0 || c.Duty > 100:
+	case !(c.Duty >= 0 && c.Duty <= 100):
 		return fmt.Errorf("%q: duty: want 1 to 100, or 0 to only read it (got %g)", c.Name, c.Duty)
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -145,17 +146,16 @@ func TestTheResetCauseIsInWords(t *testing.T) {
 }
 
 // smartLog is a log in the layout of NVM Express base specification 1.4, figure 194.
-func smartLog(warning byte, kelvin uint16, used byte, unsafe uint64) []byte {
+func smartLog(warning byte, kelvin uint16, used byte) []byte {
 	log := make([]byte, 512)
 	log[0], log[5] = warning, used
 	binary.LittleEndian.PutUint16(log[1:], kelvin)
-	binary.LittleEndian.PutUint64(log[144:], unsafe)
 	return log
 }
 
 func TestADrivesLogIsRead(t *testing.T) {
-	got, err := ParseSmart(smartLog(4, 310, 103, 17))
-	if want := (Smart{Temperature: 37, Used: 103, Warning: 4, UnsafeShutdowns: 17}); err != nil || got != want {
+	got, err := ParseSmart(smartLog(4|8|2, 310, 103))
+	if want := (Smart{Temperature: 37, Used: 103, Failing: []string{"its reliability is degraded", "it is read only"}}); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, %v", got, err)
 	}
 	for _, bad := range [][]byte{nil, make([]byte, 511), make([]byte, 512)} {
@@ -166,7 +166,7 @@ func TestADrivesLogIsRead(t *testing.T) {
 }
 
 func FuzzParseSmart(f *testing.F) {
-	f.Add(smartLog(0, 300, 1, 1))
+	f.Add(smartLog(0, 300, 1))
 	f.Fuzz(func(t *testing.T, log []byte) {
 		s, err := ParseSmart(log)
 		if err == nil && (s.Temperature < -60 || s.Temperature > 150 || s.Used < 0 || s.Used > 255) {
@@ -178,16 +178,33 @@ func FuzzParseSmart(f *testing.F) {
 func TestWearIsAskedForSeldom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, "pi5-nvme", Config{})
-		r.keeps("nvme0", smartLog(0, 291, 7, 3))
+		r.keeps("nvme0", smartLog(0, 291, 7))
 		n, _, _ := r.facts(t, 15*time.Minute, func(at time.Duration) {
 			if at == time.Minute {
-				r.keeps("nvme0", smartLog(0, 291, 8, 3))
+				r.keeps("nvme0", smartLog(0, 291, 8))
 			}
 			if at == 11*time.Minute {
-				r.keeps("nvme0", smartLog(0, 291, 9, 3))
+				r.keeps("nvme0", smartLog(0, 291, 9))
 			}
 		})
 		want := []drivers.Drive{{Name: "nvme0", Temperature: new(drivers.Celsius(17.85)), Wear: new(drivers.Percent(8))}}
+		if diff := cmp.Diff(want, n.Drives); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+func TestADriveThatOnlyItsLogTellsOfHasATemperatureAllTheTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, "pi5-nvme", Config{})
+		for _, dir := range named(files{r.root}.hwmons(), "nvme") {
+			if err := os.RemoveAll(filepath.Join(r.root, dir.dir)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r.keeps("nvme0", smartLog(1, 310, 7))
+		n, _, _ := r.facts(t, 5*time.Minute, nil)
+		want := []drivers.Drive{{Name: "nvme0", Temperature: new(drivers.Celsius(37)), Wear: new(drivers.Percent(7)), Failing: []string{"its spare is low"}}}
 		if diff := cmp.Diff(want, n.Drives); diff != "" {
 			t.Error(diff)
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"lastwatt/drivers"
 )
@@ -40,14 +41,25 @@ func (c RailConfig) check() error {
 		return fmt.Errorf("no name: give it one, such as name: 12V")
 	case c.Device == "":
 		return fmt.Errorf("%q has no device: write what its chip is called, such as ina219, ina3221, ads1115", c.Name)
-	case c.Times < 0 || c.Times > 1000:
+	case !(c.Times >= 0 && c.Times <= 1000):
 		return fmt.Errorf("%q: times: want the factor of the divider, such as 4.03 (got %g)", c.Name, c.Times)
 	case c.Channel != nil && (*c.Channel < 0 || *c.Channel > 31):
 		return fmt.Errorf("%q: channel: want the chip's number of the input, 0 to 31 (got %d)", c.Name, *c.Channel)
-	case !slices.IsSorted(set) || slices.ContainsFunc(set, func(v float64) bool { return v < 0 }):
+	case c.Channel != nil && strings.HasPrefix(c.Device, "ina") && (*c.Channel < 1 || *c.Channel > inputsOf(c.Device)):
+		return fmt.Errorf("%q: channel: want one of the %d that %s numbers from 1; what comes after are its shunts (got %d)", c.Name, inputsOf(c.Device), c.Device, *c.Channel)
+	case !slices.IsSorted(set) || slices.ContainsFunc(set, func(v float64) bool { return !(v > 0) }):
 		return fmt.Errorf("%q: want low_critical <= low_warning <= high_warning <= high_critical (got %v)", c.Name, limits)
 	}
 	return nil
+}
+
+// inputsOf is how many voltages an INA measures; what hwmon numbers beside them are
+// voltages of shunts, in millivolts.
+func inputsOf(device string) int {
+	if device == "ina3221" {
+		return 3
+	}
+	return 1
 }
 
 // level judges volts; a level is left only when the volts are back by slack, so

@@ -22,11 +22,14 @@ type Smart struct {
 	// Used is the part of the rated life that is used; over 100 it is past it,
 	// and it ends at 255 (NVM Express base specification 1.4, figure 194).
 	Used drivers.Percent
-	// Warning are the critical warning bits: 0 spare is low, 1 temperature,
-	// 2 reliability degraded, 3 read only, 4 backup of volatile memory failed.
-	Warning byte
-	// UnsafeShutdowns are how often power went without notice.
-	UnsafeShutdowns uint64
+	// Failing are the drive's own critical warnings, in words; nil is none.
+	Failing []string
+}
+
+// failings are what the bits of the critical warning say. Bit 1, the temperature,
+// is told as such.
+func failings() map[int]string {
+	return map[int]string{0: "its spare is low", 2: "its reliability is degraded", 3: "it is read only", 4: "the backup of its memory failed", 5: "its persistent memory is unreliable"}
 }
 
 // kelvin is 0 degrees Celsius, as drives round it.
@@ -39,11 +42,13 @@ func ParseSmart(log []byte) (Smart, error) {
 		return Smart{}, fmt.Errorf("SMART log: %d bytes, want 512", len(log))
 	}
 	s := Smart{
-		Warning:     log[0],
 		Temperature: drivers.Celsius(float64(binary.LittleEndian.Uint16(log[1:])) - kelvin),
 		Used:        drivers.Percent(log[5]),
-		// The counters have 16 bytes, of which no drive needs more than 8.
-		UnsafeShutdowns: binary.LittleEndian.Uint64(log[144:]),
+	}
+	for bit := range 8 {
+		if text := failings()[bit]; text != "" && log[0]>>bit&1 == 1 {
+			s.Failing = append(s.Failing, text)
+		}
 	}
 	if s.Temperature < -60 || s.Temperature > 150 {
 		return Smart{}, fmt.Errorf("SMART log: a temperature of %v: these bytes are no such log", s.Temperature)

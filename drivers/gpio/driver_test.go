@@ -191,6 +191,28 @@ func TestOutputsAreSafeFromTheRequestAndAgainAtTheEnd(t *testing.T) {
 	})
 }
 
+func TestOutputsAreMadeSafeAlsoWhereReportingPanics(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, pi := rack(t)
+		fell := make(chan any)
+		go func() {
+			defer func() { fell <- recover() }()
+			d.Run(t.Context(), func(drivers.Reading) {
+				if strings.Contains(pi.log(), "set 5 off") {
+					panic("a bug")
+				}
+			})
+		}()
+		synctest.Wait()
+		if err := d.Switch(t.Context(), "fan-relay", false); err != nil {
+			t.Fatal(err)
+		}
+		if got := <-fell; got != "a bug" || !strings.HasSuffix(pi.log(), "set 5 off; set 5 on; close 5; set 6 off; close 6") || pi.left() != 0 {
+			t.Errorf("it fell over %v; done: %s; open: %d", got, pi.log(), pi.left())
+		}
+	})
+}
+
 func TestOutputsThatOutliveAKillAreWarnedOf(t *testing.T) {
 	for value, want := range map[string]int{"Y\n": 1, "N\n": 0, "": 0} {
 		synctest.Test(t, func(t *testing.T) {
@@ -261,8 +283,11 @@ func TestAnOutputThatReadsOtherwiseIsAnError(t *testing.T) {
 		d, pi := rack(t)
 		var log bytes.Buffer
 		d.options.Log = slog.New(slog.NewTextHandler(&log, nil))
-		_, stop := running(t, d)
-		synctest.Wait()
+		h, stop := running(t, d)
+		time.Sleep(1500 * time.Millisecond)
+		if o := h.output("fan-relay"); o.On == nil || !*o.On || o.Fault != "" {
+			t.Errorf("before the fault it is told as %+v", o)
+		}
 		pi.jam(5)
 		err := d.Switch(t.Context(), "fan-relay", false)
 		want := `switch "fan-relay": output fan-relay on line GPIO5 was set off and reads otherwise: a short, an overload, or something else that drives it`
@@ -277,6 +302,12 @@ func TestAnOutputThatReadsOtherwiseIsAnError(t *testing.T) {
 			t.Errorf("Switch = %v for an open drain that lets go", err)
 		}
 		time.Sleep(5 * time.Second)
+		if o, want := h.output("fan-relay"), "line GPIO5 was set off and reads on"; o.On == nil || !*o.On || o.Fault != want {
+			t.Errorf("it is told as %+v, want on, and %q", o, want)
+		}
+		if o := h.output("wake"); o.On == nil || *o.On || o.Fault != "" {
+			t.Errorf("a line that was let go is told as %+v", o)
+		}
 		stop()
 		if n := strings.Count(log.String(), "GPIO output reads otherwise"); n != 1 {
 			t.Errorf("logged %d times in 5 polls, want once:\n%s", n, log.String())

@@ -307,6 +307,8 @@ func (h *heard) take(r drivers.Reading) {
 		name = f.Name
 	case drivers.Witness:
 		name = f.Name
+	case drivers.Output:
+		name = f.Name
 	}
 	h.facts[name], h.times[name] = r.Fact, r.At
 	h.told++
@@ -331,6 +333,13 @@ func (h *heard) witness(name string) drivers.Witness {
 	defer h.mu.Unlock()
 	w, _ := h.facts[name].(drivers.Witness)
 	return w
+}
+
+func (h *heard) output(name string) drivers.Output {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	o, _ := h.facts[name].(drivers.Output)
+	return o
 }
 
 // count is how many facts were told.

@@ -72,6 +72,15 @@ func (d *driver) set(s *session) {
 	d.session = s
 }
 
+// Safe is what each output is while nobody switches it: on or off.
+func (d *driver) Safe() map[string]string {
+	safe := map[string]string{}
+	for _, o := range d.config.Outputs {
+		safe[o.Name] = o.Safe
+	}
+	return safe
+}
+
 // Switch implements [drivers.Switcher]. It waits until a pulse of the same
 // output is over.
 func (d *driver) Switch(ctx context.Context, output string, on bool) error {

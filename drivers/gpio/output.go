@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+
+	"lastwatt/drivers"
 )
 
 // An output is a line that is driven.
@@ -15,6 +17,7 @@ type output struct {
 	released bool
 	safe     bool
 	on       bool // as ordered
+	reads    bool // at the last check, or order
 	wrong    bool // read otherwise at the last check
 	lines    lines
 }
@@ -46,14 +49,15 @@ func (o *output) set(on bool) error {
 }
 
 func (o *output) readBack() error {
-	if o.released && !o.on {
-		return nil
-	}
 	v, err := o.lines.Values()
 	if err != nil {
 		return err
 	}
-	if on := v&1 == 1; on != o.on {
+	if o.released && !o.on {
+		o.reads = false
+		return nil
+	}
+	if o.reads = v&1 == 1; o.reads != o.on {
 		return fmt.Errorf("output %s on line %s was set %s and %w", o.name, o.line, word(o.on), errReadBack)
 	}
 	return nil
@@ -62,9 +66,6 @@ func (o *output) readBack() error {
 // check reads the output again, and logs when it began or ceased to read
 // otherwise. Its error is that the chip is lost.
 func (o *output) check(log *slog.Logger) error {
-	if _, err := o.lines.Values(); err != nil {
-		return err
-	}
 	err := o.readBack()
 	if err != nil && !errors.Is(err, errReadBack) {
 		return err
@@ -78,4 +79,13 @@ func (o *output) check(log *slog.Logger) error {
 		}
 	}
 	return nil
+}
+
+// fact is what the output was read as at the last check.
+func (o *output) fact() drivers.Output {
+	f := drivers.Output{Name: o.name, On: new(o.reads)}
+	if o.wrong {
+		f.Fault = fmt.Sprintf("line %s was set %s and reads %s", o.line, word(o.on), word(o.reads))
+	}
+	return f
 }

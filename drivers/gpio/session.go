@@ -196,6 +196,7 @@ func (s *session) look(all bool) error {
 		if err := o.check(s.log); err != nil {
 			return err
 		}
+		s.report(drivers.Reading{At: now, Fact: o.fact()})
 	}
 	stamp := s.kernel.Monotonic()
 	for _, f := range s.fans {

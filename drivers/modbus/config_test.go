@@ -1,11 +1,13 @@
 package modbus
 
 import (
+	"math"
 	"strings"
 	"testing"
 	"time"
 
 	"lastwatt/drivers"
+	"lastwatt/drivers/modbus/maps"
 )
 
 func TestWhatIsWrongInAConfigurationIsSaid(t *testing.T) {
@@ -34,10 +36,20 @@ func TestWhatIsWrongInAConfigurationIsSaid(t *testing.T) {
 		{"RS-485 on TCP", func(c *Config) { c.Address, c.RS485 = "tcp://ups", true }, "rs485: tcp://ups:502 is no serial port of this machine: remove it"},
 		{"RS-485", func(c *Config) { c.RS485, c.RS485Before = true, time.Minute }, "rs485_before, rs485_after: want 0s to 1s (got 1m0s and 0s)"},
 		{"a unit", func(c *Config) { c.Unit = new(300) }, "unit: want 1 to 247, or 0 or 255 where a TCP device wants that (got 300)"},
+		{"all units at once", func(c *Config) { c.Unit = new(0) }, "unit: on a serial line 0 is all devices at once, and none answers: want 1 to 247"},
+		{"all units at once behind a converter", func(c *Config) { c.Address, c.Unit = "rtu+tcp://it:4196", new(0) }, "unit: on a serial line 0 is all devices at once"},
+		{"a device that is its own gateway", func(c *Config) { c.Address, c.Unit = "tcp://it", new(0) }, ""},
 		{"a poll", func(c *Config) { c.Poll = time.Millisecond }, "poll: want 200ms to 1m (got 1ms)"},
 		{"a timeout", func(c *Config) { c.Timeout = time.Minute }, "timeout: want 20ms to 10s (got 1m0s)"},
 		{"a pause", func(c *Config) { c.Pause = new(time.Minute) }, "pause: want 0s to 5s (got 1m0s)"},
 		{"limits of a meter", func(c *Config) { c.Limits.WarningBelow = 200 }, "limits: they judge rails, and pzem-004t is a meter: remove them"},
+		{"limits the wrong way round", func(c *Config) {
+			c.Map, c.Limits = "pzem-003", maps.Limits{WarningBelow: 4.7, CriticalBelow: 4.8}
+		}, "limits: want critical_below <= warning_below <= warning_above <= critical_above, in volts (got {WarningBelow:4.7 CriticalBelow:4.8 "},
+		{"a limit that is no number", func(c *Config) { c.Map, c.Limits.WarningBelow = "pzem-003", math.NaN() }, "limits: want critical_below"},
+		{"limits", func(c *Config) {
+			c.Map, c.Limits = "pzem-003", maps.Limits{WarningBelow: 4.8, CriticalBelow: 4.7, WarningAbove: 5.3}
+		}, ""},
 		{"outputs of a meter", func(c *Config) { c.Outputs = map[string]Output{"a": {Relay: 1}} }, "outputs: pzem-004t is a meter and has none: remove them"},
 		{"a board without outputs", func(c *Config) { c.Map = "waveshare-relay-8" }, "outputs: name the relays that are used, such as outputs: {wake-node04: {relay: 1}}"},
 		{"a relay too many", func(c *Config) { c.Map, c.Outputs = "waveshare-relay-8", map[string]Output{"a": {Relay: 9}} }, "outputs: a: relay: want 1 to 8 (got 9)"},

@@ -44,12 +44,16 @@ func (d *device) Run(ctx context.Context, report func(drivers.Reading)) error {
 		return err
 	}
 	defer line.Leave()
-	s := &session{device: d, line: line, report: report, orders: make(chan order), ended: make(chan struct{})}
+	s := &session{device: d, line: line, report: report, orders: make(chan order), ended: make(chan struct{}), ordered: map[string]bool{}}
 	d.set(s)
 	defer d.set(nil)
 	defer close(s.ended)
 	return s.run(ctx)
 }
+
+// Line is the line that the device is on, and how that is opened: others on it need
+// the same.
+func (d *device) Line() (line, how string) { return d.settings.Shared() }
 
 func (d *device) set(s *session) {
 	d.mu.Lock()
@@ -104,11 +108,13 @@ type session struct {
 	// generation is that of the line in which question and answer were proven
 	// to match, and the device to be the map's; 0 is not yet.
 	generation uint64
-	// once are the values that are read after each proof, with why some are
-	// absent.
+	// once are the values that are read after each proof, and never why some
+	// are absent.
 	once    modmaps.Values
-	refused map[uint16]bool // optional blocks, by address, that the device does not have
-	spoke   bool            // a poll went well before
+	never   map[string]string
+	refused map[modmaps.Read]bool // optional blocks that the device does not have
+	spoke   bool                  // a poll went well before
+	ordered map[string]bool       // what each output was set to last
 }
 
 func (s *session) run(ctx context.Context) error {
@@ -245,11 +251,11 @@ func (s *session) proven(ctx context.Context) error {
 			return fmt.Errorf("%s: unit %d: it is no %s: %w", s.settings, s.base.Unit, s.m.Name, err)
 		}
 	}
-	values, _, err := s.blocksOf(ctx, generation, true)
+	values, absent, err := s.blocksOf(ctx, generation, true)
 	if err != nil {
 		return s.lost(err)
 	}
-	s.once, s.generation = values, generation
+	s.once, s.never, s.generation = values, absent, generation
 	return nil
 }
 
@@ -285,6 +291,7 @@ func (s *session) fields(ctx context.Context) (readout, error) {
 		}
 	}
 	maps.Copy(r.values, s.once)
+	maps.Copy(r.absent, s.never)
 	s.m.Percentages(r.values)
 	return r, nil
 }
@@ -293,16 +300,16 @@ func (s *session) fields(ctx context.Context) (readout, error) {
 func (s *session) blocksOf(ctx context.Context, generation uint64, once bool) (modmaps.Values, map[string]string, error) {
 	values, absent := modmaps.Values{}, map[string]string{}
 	for _, b := range s.blocks {
-		if b.Once != once || s.refused[b.Address] {
+		if b.Once != once || s.refused[b.Read] {
 			continue
 		}
 		a, err := s.ask(ctx, reads(b.Function), b.Address, b.Count, 0, generation)
 		var no wire.Exception
 		if errors.As(err, &no) && b.Optional && no.Code < 4 {
 			if s.refused == nil {
-				s.refused = map[uint16]bool{}
+				s.refused = map[modmaps.Read]bool{}
 			}
-			s.refused[b.Address] = true
+			s.refused[b.Read] = true
 			continue
 		}
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -347,10 +348,42 @@ func TestAScanFindsWhatIsThere(t *testing.T) {
 		if w := r.device.Writes(); len(w) > 0 {
 			t.Errorf("the scan wrote: % x", w)
 		}
+		for _, wrong := range []struct {
+			from, to int
+			timeout  time.Duration
+			want     string
+		}{
+			{0, 5, c.Timeout, "want units from 1 to 247 (got 0 to 5)"}, {5, 4, c.Timeout, "want units from 1 to 247 (got 5 to 4)"},
+			{1, 256, c.Timeout, "want units from 1 to 247 (got 1 to 256)"}, {1, 5, 0, "timeout: want 20ms to 10s (got 0s)"},
+		} {
+			c := c
+			c.Timeout = wrong.timeout
+			if err := c.scan(t.Context(), r.lines, wrong.from, wrong.to, func(Found) {}); err == nil || err.Error() != wrong.want {
+				t.Errorf("%v, want %s", err, wrong.want)
+			}
+		}
 		ctx, stop := context.WithCancel(t.Context())
 		stop()
 		if err := c.scan(ctx, r.lines, 1, 9, func(Found) {}); !errors.Is(err, context.Canceled) {
 			t.Error(err)
+		}
+	})
+}
+
+func TestAScanBearsAnAnswerThatIsLost(t *testing.T) {
+	inSerial(t, func(t *testing.T, r *rig) {
+		answers := 0
+		r.peer.Next = func() modbustest.Fault {
+			if answers++; answers == 10 { // while it is held against pzem-004t
+				return modbustest.Lost
+			}
+			return modbustest.None
+		}
+		pzem(r.device, 3)
+		var found []Found
+		err := r.config("").scan(t.Context(), r.lines, 3, 3, func(f Found) { found = append(found, f) })
+		if err != nil || answers < 11 || len(found) != 1 || !slices.Equal(found[0].Maps, []string{"pzem-004t"}) {
+			t.Errorf("%+v, %v, %d answers", found, err, answers)
 		}
 	})
 }
@@ -385,4 +418,41 @@ func TestNothingIsReportedBeforeTheGuard(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestABlockThatIsRefusedTakesNoOtherTablesWithIt(t *testing.T) {
+	inTCP(t, func(t *testing.T, r *rig) {
+		path := writeMap(t, `device: ups
+identity: [{function: holding, address: 9, type: u16, equals: "7"}]
+fields:
+  on_battery: {function: coil, address: 1}
+  battery.charge: {function: input, address: 1, type: u16}
+  ups.firmware: {function: holding, address: 1, type: text, count: 2, once: true, optional: true}
+guard: [{function: holding, address: 9, count: 1}, {function: input, address: 1, count: 2}]
+`)
+		r.device.Set(1, modbustest.Holding, 9, 7)
+		r.device.Set(1, modbustest.Coils, 1, 1)
+		r.device.Set(1, modbustest.Input, 1, 88, 0)
+		u := fact[drivers.UPS](r, path)
+		if u.OnBattery == nil || !*u.OnBattery || u.Charge == nil || *u.Charge != 88 || u.Firmware != "" {
+			t.Errorf("%+v", u)
+		}
+	})
+}
+
+func TestWhatIsReadOnceAndCannotBeTrueIsToldToo(t *testing.T) {
+	inTCP(t, func(t *testing.T, r *rig) {
+		apc(r.device)
+		path := writeMap(t, `device: ups
+identity: [{function: holding, address: 2048, type: text, count: 4, equals: "12345678"}]
+fields:
+  on_battery: {function: holding, address: 1, type: bool, bit: 2}
+  ups.realpower.nominal: {function: holding, address: 589, type: u16, greatest: 900, once: true}
+guard: [{function: holding, address: 2048, count: 4}, {function: holding, address: 128, count: 2}]
+`)
+		u := fact[drivers.UPS](r, path)
+		if want := "ups.realpower.nominal: 1000 cannot be true: it is above 900"; u.PowerNominal != nil || len(u.Warnings) != 1 || u.Warnings[0] != want {
+			t.Errorf("%v, warnings %q, want %q", u.PowerNominal, u.Warnings, want)
+		}
+	})
 }

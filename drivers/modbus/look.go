@@ -101,11 +101,18 @@ func Scan(ctx context.Context, c Config, from, to int, found func(Found)) error 
 }
 
 func (c Config) scan(ctx context.Context, lines *wire.Lines, from, to int, found func(Found)) error {
-	if from < 0 || to > 255 || from > to {
-		return fmt.Errorf("want units from 1 to 247 (got %d to %d)", from, to)
-	}
 	settings, err := c.settings(maps.Map{Serial: maps.Serial{Baud: 9600, Parity: "none", DataBits: 8, StopBits: 1}})
 	if err != nil {
+		return err
+	}
+	first := 1
+	if settings.Framing == wire.TCP {
+		first = 0 // some gateways are their own unit 0; on a serial line that is all devices at once
+	}
+	if from < first || to > 255 || from > to {
+		return fmt.Errorf("want units from 1 to 247 (got %d to %d)", from, to)
+	}
+	if err := c.checkTimeout(); err != nil {
 		return err
 	}
 	line, err := lines.Join(settings)
@@ -163,7 +170,10 @@ func (c Config) identify(ctx context.Context, lines *wire.Lines, settings wire.S
 			return nil, err
 		}
 		d := &device{m: m, settings: settings, base: wire.Request{Unit: byte(unit), Timeout: c.Timeout, Pause: m.Pause}}
-		err = (&session{device: d, line: line}).proven(ctx)
+		s := &session{device: d, line: line}
+		if err = s.proven(ctx); errors.Is(err, wire.ErrTimeout) {
+			err = s.proven(ctx) // it is there: an answer was lost
+		}
 		line.Leave()
 		if ctx.Err() != nil {
 			return nil, ctx.Err()

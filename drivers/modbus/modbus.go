@@ -72,7 +72,13 @@ type Output struct {
 	// Safe is what it is set to when the driver starts and stops: off, on, or
 	// keep, which leaves it as it is. Empty is off.
 	Safe string `yaml:"safe"`
+	// Inverted is for what hangs on a contact that is closed while the relay's
+	// coil has no current: on is a coil without.
+	Inverted bool `yaml:"inverted"`
 }
+
+// coil is what the relay's coil is when the output is on or off.
+func (o Output) coil(on bool) bool { return on != o.Inverted }
 
 // driver makes the driver of a configuration. It reads the map and opens nothing.
 func (c Config) driver(lines *wire.Lines, o drivers.Options) (drivers.Driver, error) {
@@ -117,6 +123,9 @@ func (c Config) device(lines *wire.Lines, o drivers.Options) (*device, error) {
 	if c.Unit != nil {
 		d.base.Unit = byte(*c.Unit)
 	}
+	if settings.Framing != wire.TCP && d.base.Unit == 0 {
+		return nil, errors.New("unit: on a serial line 0 is all devices at once, and none answers: want 1 to 247")
+	}
 	if c.Pause != nil {
 		d.base.Pause = *c.Pause
 	}
@@ -150,20 +159,29 @@ func override[T comparable](to *T, value T) {
 	}
 }
 
+func (c Config) checkTimeout() error {
+	if c.Timeout < 20*time.Millisecond || c.Timeout > 10*time.Second {
+		return fmt.Errorf("timeout: want 20ms to 10s (got %v)", c.Timeout)
+	}
+	return nil
+}
+
 func (c Config) check(m maps.Map) error {
 	switch {
 	case c.Unit != nil && (*c.Unit < 0 || *c.Unit > 255):
 		return fmt.Errorf("unit: want 1 to 247, or 0 or 255 where a TCP device wants that (got %d)", *c.Unit)
 	case c.Poll < 200*time.Millisecond || c.Poll > time.Minute:
 		return fmt.Errorf("poll: want 200ms to 1m (got %v)", c.Poll)
-	case c.Timeout < 20*time.Millisecond || c.Timeout > 10*time.Second:
-		return fmt.Errorf("timeout: want 20ms to 10s (got %v)", c.Timeout)
+	case c.checkTimeout() != nil:
+		return c.checkTimeout()
 	case c.Pause != nil && (*c.Pause < 0 || *c.Pause > 5*time.Second):
 		return fmt.Errorf("pause: want 0s to 5s (got %v)", *c.Pause)
 	case len(c.Outputs) > 0 && m.Outputs == nil:
 		return fmt.Errorf("outputs: %s is a %s and has none: remove them", m.Name, m.Device)
 	case c.Limits != maps.Limits{} && m.Device != maps.Rail:
 		return fmt.Errorf("limits: they judge rails, and %s is a %s: remove them", m.Name, m.Device)
+	case !c.Limits.Sound():
+		return fmt.Errorf("limits: want critical_below <= warning_below <= warning_above <= critical_above, in volts (got %+v)", c.Limits)
 	}
 	used := map[int]string{}
 	for _, name := range sortedKeys(c.Outputs) {

@@ -1,6 +1,7 @@
 package modbus
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -23,11 +24,20 @@ func (d *relayDriver) Switch(ctx context.Context, output string, on bool) error 
 	if !ok {
 		return fmt.Errorf("%s: output %q: %w; have %q", d.options.Name, output, drivers.ErrNoOutput, sortedKeys(d.outputs))
 	}
-	err := d.order(ctx, func(ctx context.Context, s *session) error { return s.switchTo(ctx, o, on) })
+	err := d.order(ctx, func(ctx context.Context, s *session) error { return s.switchTo(ctx, output, o, on) })
 	if err != nil {
 		return fmt.Errorf("%s: switch output %q %s: %w", d.options.Name, output, word(on), err)
 	}
 	return nil
+}
+
+// Safe is what each output is while nobody switches it: on, off, or keep.
+func (d *relayDriver) Safe() map[string]string {
+	safe := map[string]string{}
+	for name, o := range d.outputs {
+		safe[name] = cmp.Or(o.Safe, "off")
+	}
+	return safe
 }
 
 // Pulse implements [drivers.Switcher]. A board keeps its relays as they are when
@@ -61,11 +71,12 @@ func word(on bool) string {
 }
 
 // switchTo writes one relay and reads it back.
-func (s *session) switchTo(ctx context.Context, o Output, on bool) error {
+func (s *session) switchTo(ctx context.Context, name string, o Output, on bool) error {
 	address, value := s.m.Outputs.Address+uint16(o.Relay-1), uint16(0)
-	if on {
+	if o.coil(on) {
 		value = 1
 	}
+	s.ordered[name] = on
 	if _, err := s.ask(ctx, wire.WriteCoil, address, 1, value, s.generation); err != nil {
 		return err
 	}
@@ -73,8 +84,8 @@ func (s *session) switchTo(ctx context.Context, o Output, on bool) error {
 	if err != nil {
 		return fmt.Errorf("read back: %w", err)
 	}
-	if coils[o.Relay-1] != on {
-		return fmt.Errorf("relay %d was switched %s, and reads %s", o.Relay, word(on), word(!on))
+	if coils[o.Relay-1] != o.coil(on) {
+		return fmt.Errorf("relay %d was switched %s, and reads %s", o.Relay, word(o.coil(on)), word(!o.coil(on)))
 	}
 	return nil
 }
@@ -110,7 +121,7 @@ func (s *session) makeSafe(ctx context.Context) error {
 		if o.Safe == "keep" {
 			continue
 		}
-		if err := s.try(ctx, func() error { return s.switchTo(ctx, o, o.Safe == "on") }); err != nil {
+		if err := s.try(ctx, func() error { return s.switchTo(ctx, name, o, o.Safe == "on") }); err != nil {
 			return fmt.Errorf("output %q: %w", name, err)
 		}
 	}
@@ -124,7 +135,13 @@ func (s *session) facts(r readout) []drivers.Fact {
 		return append(facts, s.m.Fact(s.options.Name, r.values, r.warnings(), s.limits))
 	}
 	for _, name := range sortedKeys(s.outputs) {
-		facts = append(facts, drivers.Output{Name: name, On: new(r.coils[s.outputs[name].Relay-1])})
+		o := s.outputs[name]
+		on := o.coil(r.coils[o.Relay-1])
+		f := drivers.Output{Name: name, On: &on}
+		if was, ordered := s.ordered[name]; ordered && was != on {
+			f.Fault = fmt.Sprintf("relay %d was switched %s, and reads %s", o.Relay, word(o.coil(was)), word(o.coil(on)))
+		}
+		facts = append(facts, f)
 	}
 	return facts
 }

@@ -13,7 +13,7 @@ import (
 
 // board runs a board of relays; its outputs are a (relay 1, safe off), b (relay
 // 2, safe on) and c (relay 3, kept).
-func board(t *testing.T, r *rig) (s drivers.Switcher, readings func() map[string]bool, stop func() error) {
+func board(t *testing.T, r *rig) (s drivers.Switcher, readings func() map[string]drivers.Output, stop func() error) {
 	t.Helper()
 	c := r.config("waveshare-relay-8")
 	c.Outputs = map[string]Output{"a": {Relay: 1}, "b": {Relay: 2, Safe: "on"}, "c": {Relay: 3, Safe: "keep"}}
@@ -23,14 +23,14 @@ func board(t *testing.T, r *rig) (s drivers.Switcher, readings func() map[string
 	go func() {
 		ended <- s.Run(ctx, func(reading drivers.Reading) { seen <- reading.Fact.(drivers.Output) })
 	}()
-	readings = func() map[string]bool {
-		got := map[string]bool{}
+	readings = func() map[string]drivers.Output {
+		got := map[string]drivers.Output{}
 		for len(seen) > 0 {
 			<-seen
 		}
 		for len(got) < 3 {
 			o := <-seen
-			got[o.Name] = *o.On
+			got[o.Name] = o
 		}
 		return got
 	}
@@ -57,8 +57,8 @@ func TestARelayIsSwitchedAndReadBack(t *testing.T) {
 		if err := s.Switch(t.Context(), "b", false); err != nil {
 			t.Fatal(err)
 		}
-		if got := readings(); !got["a"] || got["b"] || !got["c"] {
-			t.Errorf("it reads %v", got)
+		if got := readings(); !*got["a"].On || *got["b"].On || !*got["c"].On {
+			t.Errorf("it reads %+v", got)
 		}
 		if err := stop(); !errors.Is(err, context.Canceled) {
 			t.Error(err)
@@ -69,6 +69,51 @@ func TestARelayIsSwitchedAndReadBack(t *testing.T) {
 		if err := s.Switch(t.Context(), "a", true); !errors.Is(err, drivers.ErrNotRunning) || r.coil(1) {
 			t.Errorf("after the end: %v", err)
 		}
+	})
+}
+
+func TestAnInvertedOutputIsOnWithoutCurrent(t *testing.T) {
+	inSerial(t, func(t *testing.T, r *rig) {
+		relays(r.device, 1)
+		r.device.Set(1, modbustest.Coils, 0, 1)
+		c := r.config("waveshare-relay-8")
+		c.Outputs = map[string]Output{"power": {Relay: 1, Safe: "on", Inverted: true}}
+		s := r.driver(c).(drivers.Switcher)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended, seen := make(chan error, 1), make(chan drivers.Output, 100)
+		go func() {
+			ended <- s.Run(ctx, func(reading drivers.Reading) { seen <- reading.Fact.(drivers.Output) })
+		}()
+		if o := <-seen; !*o.On || o.Fault != "" || r.coil(1) {
+			t.Errorf("at the start: %+v, coil %v", o, r.coil(1))
+		}
+		if err := s.Switch(t.Context(), "power", false); err != nil || !r.coil(1) {
+			t.Errorf("off: %v, coil %v", err, r.coil(1))
+		}
+		cancel()
+		if <-ended; r.coil(1) {
+			t.Error("at the end the coil has current")
+		}
+	})
+}
+
+func TestARelayThatSomebodyElseSwitchesIsTold(t *testing.T) {
+	inSerial(t, func(t *testing.T, r *rig) {
+		relays(r.device, 1)
+		s, readings, stop := board(t, r)
+		if err := s.Switch(t.Context(), "a", true); err != nil {
+			t.Fatal(err)
+		}
+		r.device.Set(1, modbustest.Coils, 0, 0, 1, 1)
+		time.Sleep(defaultPoll)
+		got := readings()
+		if o := got["a"]; *o.On || o.Fault != "relay 1 was switched on, and reads off" {
+			t.Errorf("a: %+v", o)
+		}
+		if b, c := got["b"], got["c"]; b.Fault != "" || c.Fault != "" {
+			t.Errorf("b: %+v, c, which nobody switched: %+v", b, c)
+		}
+		stop()
 	})
 }
 

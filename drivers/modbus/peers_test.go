@@ -100,7 +100,6 @@ type running struct {
 	address string
 	start   func()
 	kill    func()
-	line    *modbustest.PTY // rtu: the server's end is at our end of it
 }
 
 // run starts a server. On rtu two pseudo-terminals are joined: the server has one

@@ -14,13 +14,16 @@ import (
 )
 
 // port is a device at a pseudo-terminal, which the driver opens as a serial port.
-func port(t *testing.T) (*modbustest.PTY, *modbustest.Peer) {
+func port(t *testing.T) (*modbustest.PTY, *modbustest.Peer) { return badPort(t, nil) }
+
+// badPort is one of whose answers next says what befalls them.
+func badPort(t *testing.T, next func() modbustest.Fault) (*modbustest.PTY, *modbustest.Peer) {
 	t.Helper()
 	line, err := modbustest.NewPTY()
 	if err != nil {
 		t.Fatal(err)
 	}
-	peer := &modbustest.Peer{Device: &modbustest.Device{}}
+	peer := &modbustest.Peer{Device: &modbustest.Device{}, Next: next}
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)

@@ -38,15 +38,15 @@ const (
 
 // obey carries an order out and answers it. Its own error is that the server or
 // its data is lost.
-func (s *session) obey(ctx context.Context, o order) error {
-	both, cancel := context.WithCancel(o.ctx)
+func (s *session) obey(ctx context.Context, o drivers.Order) error {
+	both, cancel := context.WithCancel(o.Ctx)
 	defer cancel()
 	defer context.AfterFunc(ctx, cancel)()
-	delay, err := s.do(both, o.command)
+	delay, err := s.do(both, o.Command)
 	if err != nil {
-		err = fmt.Errorf("order %q to %s: %w", o.command.Name, s.device(), err)
+		err = fmt.Errorf("order %q to %s: %w", o.Name, s.device(), err)
 	}
-	o.answer <- answer{drivers.Answer{Delay: delay}, err}
+	o.Reply(drivers.Answer{Delay: delay}, err)
 	return s.look()
 }
 

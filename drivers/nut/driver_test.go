@@ -278,3 +278,21 @@ func TestRowThatCannotBeReadIsOneWarning(t *testing.T) {
 		}
 	})
 }
+
+func TestManyRowsThatCannotBeReadAreNotToldOneByOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t)
+		f.answer = func(request string, c net.Conn) bool {
+			if strings.HasPrefix(request, "LIST VAR") {
+				io.WriteString(c, "BEGIN LIST VAR main\nVAR main ups.status \"OL\"\n"+strings.Repeat("VAR main x \"half\n", 1000)+"END LIST VAR main\n")
+				return true
+			}
+			return false
+		}
+		r := start(t, newDriver(f, testConfig(t), testOptions()))
+		synctest.Wait()
+		if w := r.last().Warnings; len(w) != 6 || w[5] != "995 more of the server's lines cannot be read" {
+			t.Errorf("warnings %q", w)
+		}
+	})
+}

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"slices"
-	"sync"
 
 	"lastwatt/drivers"
 )
@@ -32,9 +30,7 @@ type driver struct {
 	dialer dialer
 	config config
 	log    *slog.Logger
-
-	mu      sync.Mutex
-	session *session // nil while no UPS answers
+	orders drivers.Orders
 }
 
 func newDriver(d dialer, c config, o drivers.Options) *driver {
@@ -82,64 +78,16 @@ func (d *driver) run(ctx context.Context, report func(drivers.Reading)) error {
 		return fmt.Errorf("NUT server %s: %w", d.config.Address, err)
 	}
 	defer c.close()
-	s := &session{connection: c, config: d.config, name: d.config.UPS, log: d.log, report: report,
-		orders: make(chan order), ended: make(chan struct{})}
+	s := &session{connection: c, config: d.config, name: d.config.UPS, log: d.log, report: report}
 	if err := s.open(); err != nil {
 		return err
 	}
-	d.set(s)
-	defer d.set(nil)
-	defer close(s.ended)
-	return s.run(ctx)
-}
-
-func (d *driver) set(s *session) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.session = s
+	orders, shut := d.orders.Open()
+	defer shut()
+	return s.run(ctx, orders)
 }
 
 // Do implements [drivers.Commander].
 func (d *driver) Do(ctx context.Context, c drivers.Command) (drivers.Answer, error) {
-	d.mu.Lock()
-	s := d.session
-	d.mu.Unlock()
-	if !slices.Contains(drivers.CommandNames(), c.Name) {
-		return drivers.Answer{}, fmt.Errorf("order %q: %w; want one of %s", c.Name, drivers.ErrUnsupported, drivers.CommandNames())
-	}
-	if s == nil {
-		return drivers.Answer{}, fmt.Errorf("order %q: %w", c.Name, drivers.ErrNotRunning)
-	}
-	o := order{ctx: ctx, command: c, answer: make(chan answer, 1)}
-	select {
-	case s.orders <- o:
-	case <-s.ended:
-		return drivers.Answer{}, fmt.Errorf("order %q: %w", c.Name, drivers.ErrNotRunning)
-	case <-ctx.Done():
-		return drivers.Answer{}, fmt.Errorf("order %q: %w", c.Name, ctx.Err())
-	}
-	select {
-	case a := <-o.answer:
-		return a.Answer, a.err
-	case <-s.ended:
-		select {
-		case a := <-o.answer: // both at once
-			return a.Answer, a.err
-		default:
-		}
-		return drivers.Answer{}, fmt.Errorf("order %q: the server was lost before it answered: %w", c.Name, drivers.ErrNotRunning)
-	case <-ctx.Done():
-		return drivers.Answer{}, fmt.Errorf("order %q: no answer yet, it may still be carried out: %w", c.Name, ctx.Err())
-	}
-}
-
-type order struct {
-	ctx     context.Context
-	command drivers.Command
-	answer  chan answer // of capacity 1
-}
-
-type answer struct {
-	drivers.Answer
-	err error
+	return d.orders.Do(ctx, c)
 }

@@ -22,9 +22,6 @@ type session struct {
 
 	values  values // as of the last look
 	tracked *bool  // does the server tell what became of an order; nil: not asked
-
-	orders chan order
-	ended  chan struct{} // closed when run returns
 }
 
 // open finds the UPS and reads it for the first time. Only a UPS that answers is
@@ -72,8 +69,9 @@ func (s *session) only() error {
 	return fmt.Errorf("the server has several UPSes: say which with ups: (one of %s)", strings.Join(names, ", "))
 }
 
-// run reads the UPS until ctx is done or the server, or its data, is lost.
-func (s *session) run(ctx context.Context) error {
+// run reads the UPS and obeys orders until ctx is done or the server, or its data,
+// is lost.
+func (s *session) run(ctx context.Context, orders <-chan drivers.Order) error {
 	poll := time.NewTicker(s.config.Poll)
 	defer poll.Stop()
 	for {
@@ -83,7 +81,7 @@ func (s *session) run(ctx context.Context) error {
 			return ctx.Err()
 		case <-poll.C:
 			err = s.look()
-		case o := <-s.orders:
+		case o := <-orders:
 			err = s.obey(ctx, o)
 		}
 		if err != nil {
@@ -91,6 +89,9 @@ func (s *session) run(ctx context.Context) error {
 		}
 	}
 }
+
+// mostUnread is how many lines that cannot be read are told of one by one.
+const mostUnread = 5
 
 // look reads all that the server says of the UPS, in one answer, and reports it.
 func (s *session) look() error {
@@ -112,6 +113,9 @@ func (s *session) look() error {
 		return fmt.Errorf("read %s: %w", s.device(), errUntold)
 	}
 	u := s.values.ups()
+	if more := len(unread) - mostUnread; more > 0 {
+		unread = append(unread[:mostUnread], fmt.Sprintf("%d more of the server's lines cannot be read", more))
+	}
 	u.Warnings = append(u.Warnings, unread...)
 	s.report(drivers.Reading{At: at, Fact: u})
 	return nil

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -14,6 +15,7 @@ import (
 const (
 	maxLine = 8192
 	maxRows = 4096
+	maxList = 1 << 20 // bytes of the rows of one list
 )
 
 // errLine is a line that no NUT server sends.
@@ -124,6 +126,7 @@ func list(in *bufio.Reader, query ...string) ([]row, error) {
 		return nil, fmt.Errorf("%w: %q to LIST %s", errLine, clip(first), strings.Join(query, " "))
 	}
 	var rows []row
+	size := 0
 	for len(rows) < maxRows {
 		l, err := line(in)
 		if err != nil {
@@ -132,31 +135,33 @@ func list(in *bufio.Reader, query ...string) ([]row, error) {
 		if begins(l, append([]string{"END", "LIST"}, query...)) {
 			return rows, nil
 		}
-		if !begins(l, query) {
-			return nil, fmt.Errorf("%w: %q in LIST %s", errLine, clip(l), strings.Join(query, " "))
+		if size += len(l); size > maxList {
+			return nil, fmt.Errorf("%w: a list of more than %d bytes", errLine, maxList)
 		}
-		ws, err := words(l)
-		if err != nil {
+		switch ws, err := words(l); {
+		case err == nil && begin(ws, query):
+			rows = append(rows, row{words: ws[len(query):]})
+		case err != nil && begins(l, query):
 			name, _, _ := strings.Cut(strings.Join(strings.Fields(l)[len(query):], " "), " ")
 			rows = append(rows, row{[]string{name}, err})
-			continue
+		default:
+			return nil, fmt.Errorf("%w: %q in LIST %s", errLine, clip(l), strings.Join(query, " "))
 		}
-		rows = append(rows, row{words: ws[len(query):]})
 	}
 	return nil, fmt.Errorf("%w: a list of more than %d rows", errLine, maxRows)
 }
 
-// begins is whether a line begins with these words. Names of NUT's have no
-// capitals that matter.
+// begins is whether a line begins with these words, also one that cannot be split.
 func begins(l string, want []string) bool {
 	have := strings.Fields(l)
-	if len(have) < len(want) {
-		return false
+	for i := range have {
+		have[i] = strings.Trim(have[i], `"`)
 	}
-	for i, w := range want {
-		if !strings.EqualFold(strings.Trim(have[i], `"`), w) {
-			return false
-		}
-	}
-	return true
+	return begin(have, want)
+}
+
+// begin is whether words begin with these. Names of NUT's have no capitals that
+// matter.
+func begin(have, want []string) bool {
+	return len(have) >= len(want) && slices.EqualFunc(have[:len(want)], want, strings.EqualFold)
 }

@@ -58,6 +58,9 @@ func TestListsAreReadStrictlyAndValuesPatiently(t *testing.T) {
 		{"lines that end as Windows's", "BEGIN LIST VAR main\r\nVAR main a \"1\"\r\nEND LIST VAR main\r\n", "a=1", ""},
 		{"a name in capitals", "BEGIN LIST VAR MAIN\nVAR Main a \"1\"\nEND LIST VAR main\n", "a=1", ""},
 		{"one row that cannot be read", "BEGIN LIST VAR main\nVAR main a \"1\nVAR main b \"2\"\nEND LIST VAR main\n", "a? b=2", ""},
+		{"a row that is one quoted word", "BEGIN LIST VAR main\n\"VAR main\"\nEND LIST VAR main\n", "", `not what a NUT server says: "\"VAR main\"" in LIST VAR main`},
+		{"a row whose quotes end late", "BEGIN LIST VAR main\n\"VAR\" \"main a\" 1\nEND LIST VAR main\n", "", `not what a NUT server says: "\"VAR\" \"main a\" 1" in LIST VAR main`},
+		{"quoted words", "BEGIN LIST VAR main\n\"VAR\" \"main\" a \"1\"\nEND LIST VAR main\n", "a=1", ""},
 		{"stale", "ERR DATA-STALE\n", "", "the server has no fresh data: its driver does not hear from the UPS; look at nut-driver on the server (DATA-STALE)"},
 		{"an unknown error", "ERR MOON-FULL\n", "", "the server refuses it (MOON-FULL)"},
 		{"an error without a name", "ERR\n", "", "the server refuses it (no reason given)"},
@@ -69,6 +72,7 @@ func TestListsAreReadStrictlyAndValuesPatiently(t *testing.T) {
 		{"another protocol", "HTTP/1.1 400 Bad Request\r\n\r\n", "", `not what a NUT server says: "HTTP/1.1 400 Bad Request" to LIST VAR main`},
 		{"bytes", "\x16\x03\x01\x00\n", "", `not what a NUT server says: "\x16\x03\x01\x00" to LIST VAR main`},
 		{"a line of 1 MB", strings.Repeat("x", 1<<20) + "\n", "", "not what a NUT server says: a line of more than 8192 bytes"},
+		{"long rows without end", "BEGIN LIST VAR main\n" + strings.Repeat("VAR main a \""+strings.Repeat("x", 8000)+"\"\n", 200), "", "not what a NUT server says: a list of more than 1048576 bytes"},
 		{"a list without end", "BEGIN LIST VAR main\n" + strings.Repeat("VAR main a \"1\"\n", 5000), "", "not what a NUT server says: a list of more than 4096 rows"},
 	} {
 		rows, err := list(bufio.NewReaderSize(strings.NewReader(tt.text), maxLine), "VAR", "main")
@@ -92,7 +96,7 @@ func TestListsAreReadStrictlyAndValuesPatiently(t *testing.T) {
 func FuzzListsAreReadOrRefused(f *testing.F) {
 	for _, s := range []string{
 		"BEGIN LIST VAR main\nVAR main ups.status \"OL\"\nEND LIST VAR main\n", "ERR DATA-STALE\n", "BEGIN LIST VAR main\nVAR main a \"\\\n",
-		"BEGIN LIST VAR main\nVAR main\nEND LIST VAR main\n", "BEGIN LIST VAR main\nVAR main battery.runtime \"-1\"\nVAR main ups.status \"OB LB\"\nEND LIST VAR main\n",
+		"BEGIN LIST VAR main\nVAR main\nEND LIST VAR main\n", "BEGIN LIST VAR main\n\"VAR main\"\nEND LIST VAR main\n", "BEGIN LIST VAR main\nVAR main battery.runtime \"-1\"\nVAR main ups.status \"OB LB\"\nEND LIST VAR main\n",
 	} {
 		f.Add(s)
 	}

@@ -15,25 +15,14 @@ import (
 // CyberPower's take only the second.
 const settle = 125 * time.Millisecond
 
-type order struct {
-	ctx     context.Context
-	command drivers.Command
-	answer  chan answer // of capacity 1
-}
-
-type answer struct {
-	drivers.Answer
-	err error
-}
-
 // obey carries an order out and answers it. Its own error is that the device
 // must be closed.
-func (s *session) obey(o order) error {
-	delay, err := s.do(o.ctx, o.command)
+func (s *session) obey(o drivers.Order) error {
+	delay, err := s.do(o.Ctx, o.Command)
 	if err != nil {
-		err = fmt.Errorf("order %q to %v: %w", o.command.Name, s.info, err)
+		err = fmt.Errorf("order %q to %v: %w", o.Name, s.info, err)
 	}
-	o.answer <- answer{drivers.Answer{Delay: delay}, err}
+	o.Reply(drivers.Answer{Delay: delay}, err)
 	return s.look()
 }
 

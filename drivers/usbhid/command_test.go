@@ -110,6 +110,28 @@ func TestOrdersThatFailSayWhy(t *testing.T) {
 	}
 }
 
+func TestAnAnswerThatComesAsTheDeviceIsLostIsTaken(t *testing.T) {
+	for range 20 { // what a select chooses is chance
+		synctest.Test(t, func(t *testing.T) {
+			f := newFake(t, "0764-0501-VP1600ELCD")
+			d, _, stop := running(t, f)
+			time.Sleep(time.Second)
+			f.with(func() { f.last = true })
+			_, err := d.Do(t.Context(), drivers.Command{Name: drivers.TestQuick})
+			if err != nil || len(f.writes) != 1 {
+				t.Errorf("Do = %v, wrote %v", err, f.writes)
+			}
+			synctest.Wait()
+			if _, err := stop(); !errors.Is(err, errGone) {
+				t.Errorf("Run = %v, want %v", err, errGone)
+			}
+			if _, err := d.Do(t.Context(), drivers.Command{Name: drivers.TestQuick}); !errors.Is(err, drivers.ErrNotRunning) {
+				t.Errorf("Do = %v after it was lost, want %v", err, drivers.ErrNotRunning)
+			}
+		})
+	}
+}
+
 func TestCutIsRefusedWhereItsMeaningIsNotKnown(t *testing.T) {
 	for _, device := range []string{"0463-ffff-Eaton-3S700", "051d-0002-BK650M2-CH", "09ae-3016-TrippLite"} {
 		t.Run(device, func(t *testing.T) {

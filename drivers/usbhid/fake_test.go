@@ -81,6 +81,7 @@ type fakeUPS struct {
 	opens   int
 	asked   int           // feature reports that were read, or tried
 	slow    time.Duration // of every answer
+	last    bool          // it is unplugged by the next write, which it takes
 }
 
 func newFake(t testing.TB, name string) *fakeUPS {
@@ -176,6 +177,9 @@ func (h *fakeHandle) SetFeature(id uint8, wire []byte) error {
 	h.ups.writes = append(h.ups.writes, hex.EncodeToString(wire))
 	if !h.ups.stuck[id] {
 		h.ups.device.features[id] = append([]byte{}, wire...)
+	}
+	if h.ups.last {
+		close(h.out)
 	}
 	return nil
 }

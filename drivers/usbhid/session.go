@@ -38,8 +38,6 @@ type session struct {
 	answered bool          // the last look got a report
 	mute     int           // polls in a row that got none
 
-	orders chan order
-	ended  chan struct{} // closed when run returns
 	always chan struct{} // closed
 }
 
@@ -51,7 +49,7 @@ func newSession(d device, i Info, scales map[string]float64) (*session, error) {
 		if m, err = newModel(data); err == nil {
 			s := &session{
 				device: d, info: i, model: m, log: slog.New(slog.DiscardHandler), report: func(drivers.Reading) {}, snapshot: newSnapshot(i, scales),
-				orders: make(chan order), ended: make(chan struct{}), always: make(chan struct{}),
+				always: make(chan struct{}),
 			}
 			close(s.always)
 			return s, nil
@@ -72,8 +70,10 @@ type frame struct {
 	err  error
 }
 
-// run reads the device until ctx is done or the device is lost, and closes it.
-func (s *session) run(ctx context.Context) (err error) {
+// run reads the device, and obeys orders, until ctx is done or the device is lost,
+// and closes it.
+func (s *session) run(ctx context.Context, from *drivers.Orders) (err error) {
+	orders, shut := from.Open()
 	s.frames, s.transfers = make(chan frame), make(chan func())
 	listening, stop := context.WithCancel(ctx)
 	var work sync.WaitGroup
@@ -84,7 +84,7 @@ func (s *session) run(ctx context.Context) (err error) {
 		}
 	})
 	defer func() {
-		close(s.ended)
+		shut()
 		stop()
 		close(s.transfers)
 		work.Wait()
@@ -102,7 +102,7 @@ func (s *session) run(ctx context.Context) (err error) {
 			err = s.hear(f)
 		case <-poll.C:
 			err = s.watch()
-		case o := <-s.orders:
+		case o := <-orders:
 			err = s.obey(o)
 		case <-walk.C:
 			s.beginWalk()

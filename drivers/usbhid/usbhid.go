@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -166,10 +165,8 @@ type driver struct {
 	profile Profile
 	options drivers.Options
 
-	heard atomic.Int64 // changes of mains that the device told by itself
-
-	mu      sync.Mutex
-	session *session // nil while no device is open
+	heard  atomic.Int64 // changes of mains that the device told by itself
+	orders drivers.Orders
 }
 
 // New makes a driver without a configuration, for someone at a terminal.
@@ -198,50 +195,13 @@ func (d *driver) Run(ctx context.Context, report func(drivers.Reading)) error {
 		return err
 	}
 	s.log, s.report, s.poll, s.profile, s.heard = d.options.Log, report, d.poll, d.profile, &d.heard
-	d.set(s)
-	defer d.set(nil)
-	return s.run(ctx)
+	return s.run(ctx, &d.orders)
 }
 
 // events counts the changes of mains that the device told by itself.
 func (d *driver) events() int { return int(d.heard.Load()) }
 
-func (d *driver) set(s *session) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.session = s
-}
-
 // Do implements [drivers.Commander].
 func (d *driver) Do(ctx context.Context, c drivers.Command) (drivers.Answer, error) {
-	d.mu.Lock()
-	s := d.session
-	d.mu.Unlock()
-	if !slices.Contains(drivers.CommandNames(), c.Name) {
-		return drivers.Answer{}, fmt.Errorf("order %q: %w; want one of %s", c.Name, drivers.ErrUnsupported, drivers.CommandNames())
-	}
-	if s == nil {
-		return drivers.Answer{}, fmt.Errorf("order %q: %w", c.Name, drivers.ErrNotRunning)
-	}
-	o := order{ctx: ctx, command: c, answer: make(chan answer, 1)}
-	select {
-	case s.orders <- o:
-	case <-s.ended:
-		return drivers.Answer{}, fmt.Errorf("order %q: %w", c.Name, drivers.ErrNotRunning)
-	case <-ctx.Done():
-		return drivers.Answer{}, fmt.Errorf("order %q: %w", c.Name, ctx.Err())
-	}
-	select {
-	case a := <-o.answer:
-		return a.Answer, a.err
-	case <-s.ended:
-		select {
-		case a := <-o.answer: // both at once
-			return a.Answer, a.err
-		default:
-		}
-		return drivers.Answer{}, fmt.Errorf("order %q: the device was lost before it answered: %w", c.Name, drivers.ErrNotRunning)
-	case <-ctx.Done():
-		return drivers.Answer{}, fmt.Errorf("order %q: no answer yet, it may still be carried out: %w", c.Name, ctx.Err())
-	}
+	return d.orders.Do(ctx, c)
 }

@@ -3,6 +3,7 @@ package maps
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"lastwatt/drivers"
@@ -23,6 +24,45 @@ type target struct {
 	kind kind
 	unit string
 	set  func(Value)
+}
+
+// longest is the longest time that is believed: registers that say "I do not know"
+// say more.
+const longest = 30 * 24 * time.Hour
+
+// bound gives a field that the map does not bound the bounds of what can be true.
+func (d Device) bound(f *Field) {
+	least, greatest := 0.0, 100.0
+	switch i := d.target(f.Name); {
+	case i.unit == "s":
+		least, greatest = -time.Hour.Seconds(), longest.Seconds() // a timer that does not count may be -1
+	case !strings.HasPrefix(i.name, "battery.charge"):
+		return
+	}
+	if f.Least == nil {
+		f.Least = &least
+	}
+	if f.Greatest == nil {
+		f.Greatest = &greatest
+	}
+}
+
+// target is the place that a field names; the zero value is none.
+func (d Device) target(name string) target {
+	all := d.targets()
+	if i := slices.IndexFunc(all, func(t target) bool { return t.name == name }); i >= 0 {
+		return all[i]
+	}
+	return target{}
+}
+
+func (d Device) kindOf(name string) kind { return d.target(name).kind }
+
+// lasting is whether what a field says stays as it is while the device runs: a
+// name, a rating, a setting.
+func (d Device) lasting(name string) bool {
+	return d.kindOf(name) == text || strings.HasSuffix(name, ".nominal") || strings.HasPrefix(name, "input.transfer.") ||
+		slices.Contains([]string{"battery.charge.low", "battery.charge.warning", "battery.runtime.low"}, name)
 }
 
 func set[T ~float64](name, unit string, to **T) target {
@@ -102,14 +142,7 @@ func (d Device) targets() []target {
 }
 
 // UnitOf is the unit of a field; empty is none.
-func (m Map) UnitOf(field string) string {
-	for _, t := range m.Device.targets() {
-		if t.name == field {
-			return t.unit
-		}
-	}
-	return ""
-}
+func (m Map) UnitOf(field string) string { return m.Device.target(field).unit }
 
 // Values are what the fields of a map say, by their names.
 type Values map[string]Value
@@ -136,6 +169,12 @@ type Limits struct {
 	CriticalBelow float64 `yaml:"critical_below"`
 	WarningAbove  float64 `yaml:"warning_above"`
 	CriticalAbove float64 `yaml:"critical_above"`
+}
+
+// Sound is whether the limits lie in their order, those that are 0 left out.
+func (l Limits) Sound() bool {
+	set := slices.DeleteFunc([]float64{l.CriticalBelow, l.WarningBelow, l.WarningAbove, l.CriticalAbove}, func(v float64) bool { return v == 0 })
+	return slices.IsSorted(set) && !slices.ContainsFunc(set, func(v float64) bool { return !(v > 0) })
 }
 
 // Fact makes the device's fact of what its fields say. name is the configured
@@ -198,22 +237,12 @@ func (l Limits) level(v *drivers.Volt) drivers.Level {
 //
 //   - A UPS that says that it is on battery and on mains at once says neither.
 //   - A self-test or a calibration runs on battery too: then the input decides.
-//   - A UPS that has no such flag is on battery while it discharges with its
-//     input voltage gone.
+//   - A UPS that has no flag for it is on battery while it discharges with its
+//     input voltage gone, or while it says that it is not on mains.
 func (e evidence) judge(u drivers.UPS) (onBattery *bool, doubt string) {
 	is := func(b *bool) bool { return b != nil && *b }
 	gone := e.inputGone(u)
 	switch {
-	case e.onBattery == nil && e.onMains == nil:
-		switch {
-		case u.Discharging == nil:
-			return nil, ""
-		case !*u.Discharging:
-			return new(false), ""
-		case gone == nil:
-			return nil, "it discharges and does not say whether there is mains"
-		}
-		return gone, ""
 	case is(e.onBattery) && is(e.onMains):
 		return nil, "it says that it is on battery and on mains"
 	case is(e.onBattery) && is(u.TestInProgress):
@@ -224,8 +253,28 @@ func (e evidence) judge(u drivers.UPS) (onBattery *bool, doubt string) {
 		return new(false), ""
 	case e.onBattery != nil && e.onMains == nil:
 		return new(false), ""
+	case e.onBattery == nil:
+		return e.discharges(u, gone)
 	}
 	return nil, "it says neither that it is on battery nor that it is on mains"
+}
+
+// discharges judges a UPS that has no flag for being on battery, and does not say that
+// it is on mains.
+func (e evidence) discharges(u drivers.UPS, gone *bool) (onBattery *bool, doubt string) {
+	switch denies := e.onMains != nil; {
+	case u.Discharging == nil && denies, u.Discharging != nil && !*u.Discharging && denies:
+		return nil, "it says that it is not on mains, and not that it discharges"
+	case u.Discharging == nil:
+		return nil, ""
+	case !*u.Discharging:
+		return new(false), ""
+	case denies && (u.TestInProgress == nil || !*u.TestInProgress):
+		return new(true), ""
+	case gone == nil:
+		return nil, "it discharges and does not say whether there is mains"
+	}
+	return gone, ""
 }
 
 // inputGone is whether mains is missing at the input, by what else is said of it.
@@ -254,19 +303,20 @@ func (d Device) names() []string {
 
 // fits says what is wrong with a field of this name, or nothing.
 func (d Device) fits(f Field) string {
-	for _, t := range d.targets() {
-		isText := f.Type == "text" || f.Texts != nil
-		switch {
-		case t.name != f.Name:
-		case t.kind == text && !isText:
-			return "it is a text: want type text, or texts: for the numbers"
-		case t.kind != text && isText:
-			return "it is no text: want a type of numbers"
-		case t.kind == flag && f.Type != "bool":
-			return "it is true or false: want type bool, with bit: for one bit of a register"
-		default:
-			return ""
-		}
+	t, isText := d.target(f.Name), f.Type == "text" || f.Texts != nil
+	switch {
+	case d == Relay:
+		return "a relay board has none: remove fields:"
+	case t.name == "":
+		return fmt.Sprintf("no field of this name: want one of %q", d.names())
+	case t.kind == text && !isText:
+		return "it is a text: want type text, or texts: for the numbers"
+	case t.kind != text && isText:
+		return "it is no text: want a type of numbers"
+	case t.kind == flag && f.Type != "bool":
+		return "it is true or false: want type bool, with bit: for one bit of a register"
+	case t.kind == number && f.Type == "bool":
+		return "it is a number: want a type of numbers"
 	}
-	return fmt.Sprintf("no field of this name: want one of %q", d.names())
+	return ""
 }

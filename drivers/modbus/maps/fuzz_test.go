@@ -16,6 +16,7 @@ func FuzzParse(f *testing.F) {
 	f.Add(sound, []byte("12345678"))
 	f.Add("fields: {volts: {function: input, type: bool, mask: 3, bit: 16}}", []byte{})
 	f.Add("a: &a [*a]", []byte{})
+	f.Add("device: ups\nfields: {volts: {invalid: [0]}}", []byte{})
 	f.Fuzz(func(t *testing.T, text string, data []byte) {
 		m, err := Parse("fuzz.yaml", []byte(text))
 		if err != nil {

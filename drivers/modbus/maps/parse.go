@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"math"
 	"reflect"
 	"regexp"
 	"slices"
@@ -57,6 +56,7 @@ type fieldPart struct {
 // A parser collects what is wrong in a file.
 type parser struct {
 	path     string
+	lines    map[string]int // of the keys of the file
 	problems []problem
 }
 
@@ -86,7 +86,7 @@ func (p *parser) err() error {
 
 // Parse reads the text of a map. path is for its errors and its name.
 func Parse(path string, text []byte) (Map, error) {
-	p := &parser{path: path}
+	p := &parser{path: path, lines: linesOf(text)}
 	part := filePart{Unit: 1, Most: 60, Serial: Serial{Baud: 9600, Parity: "none", DataBits: 8, StopBits: 1}}
 	p.take("", yaml.Load(text, &part, yaml.WithKnownFields()), &part)
 	if len(p.problems) > 0 {
@@ -97,7 +97,7 @@ func Parse(path string, text []byte) (Map, error) {
 		Unit: byte(part.Unit), Pause: part.Pause, Gap: part.Gap, Most: part.Most, Hangup: part.Hangup, Guard: part.Guard, Outputs: part.Outputs,
 	}
 	if !slices.Contains([]Device{UPS, Meter, Rail, Relay}, m.Device) {
-		p.wrong(0, "device: want ups, meter, rail or relay (got %q)", m.Device)
+		p.wrong(p.lines["device"], "device: want ups, meter, rail or relay (got %q)", m.Device)
 		return m, p.err()
 	}
 	p.fields(&m, part)
@@ -105,6 +105,20 @@ func Parse(path string, text []byte) (Map, error) {
 		p.whole(&m, part)
 	}
 	return m, p.err()
+}
+
+// linesOf are the lines of the keys of a file; none where it is not YAML.
+func linesOf(text []byte) map[string]int {
+	var doc yaml.Node
+	lines := map[string]int{}
+	if yaml.Load(text, &doc) != nil || len(doc.Content) == 0 {
+		return lines
+	}
+	keys := doc.Content[0].Content
+	for i := 0; i+1 < len(keys); i += 2 {
+		lines[keys[i].Value] = keys[i].Line
+	}
+	return lines
 }
 
 func (p *parser) fields(m *Map, part filePart) {
@@ -124,71 +138,20 @@ func (p *parser) fields(m *Map, part filePart) {
 	}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		name, at := n.Content[i].Value, "fields."+n.Content[i].Value
+		if slices.ContainsFunc(m.Fields, func(o Field) bool { return o.Name == name }) {
+			p.wrong(n.Content[i].Line, "%s: there are two of this name: remove one", at)
+		}
 		f := p.field(at, n.Content[i+1])
 		f.Name = name
 		if why := m.Device.fits(f); why != "" && f.Type != "" {
 			p.wrong(n.Content[i].Line, "%s: %s", at, why)
 		}
+		m.Device.bound(&f)
 		if f.Equals != "" {
 			p.wrong(n.Content[i+1].Line, "%s: equals: is for checks of the identity: remove it", at)
 		}
 		m.Fields = append(m.Fields, f)
 	}
-}
-
-// field reads one field, or one check of the identity.
-func (p *parser) field(at string, n *yaml.Node) Field {
-	part := fieldPart{Scale: 1}
-	if n.Kind != yaml.MappingNode {
-		p.wrong(n.Line, "%s: want a section such as {function: input, address: 0, type: u16}", at)
-		return Field{}
-	}
-	before := len(p.problems)
-	p.take(at, n.Load(&part, yaml.WithKnownFields()), &part)
-	if len(p.problems) > before {
-		return Field{}
-	}
-	f := Field{
-		Function: part.Function, Address: uint16(part.Address), Type: part.Type, LittleWords: part.Words == "little", LittleBytes: part.Bytes == "little",
-		Scale: part.Scale, Offset: part.Offset, Mask: part.Mask, Texts: part.Texts, Invalid: part.Invalid, Least: part.Least, Greatest: part.Greatest,
-		PercentOf: part.PercentOf, Once: part.Once, Optional: part.Optional, Equals: part.Equals,
-	}
-	if f.Function.bits() && f.Type == "" {
-		f.Type = "bool"
-	}
-	registers, known := types()[f.Type]
-	f.Registers = registers
-	if f.Type == "text" {
-		f.Registers = part.Count
-	}
-	if part.Bit != nil && *part.Bit >= 0 && *part.Bit < 16 {
-		f.Mask = 1 << *part.Bit
-	}
-	for _, rule := range []struct {
-		broken bool
-		text   string
-	}{
-		{!slices.Contains([]Function{Coil, Discrete, Holding, Input}, f.Function), fmt.Sprintf("function: want coil, discrete, holding or input (got %q)", f.Function)},
-		{part.Address < 0 || part.Address+max(1, f.Registers) > 1<<16, fmt.Sprintf("address: want 0 to 65535, as on the wire: one less than 1, 30001 or 40001 of many manuals (got %d)", part.Address)},
-		{!known, fmt.Sprintf("type: want one of bool, u16, i16, u32, i32, u64, i64, f32, f64 or text (got %q)", f.Type)},
-		{f.Function.bits() && f.Type != "bool", fmt.Sprintf("type: a %s is a bool (got %q)", f.Function, f.Type)},
-		{f.Type == "text" && (part.Count < 1 || part.Count > 60), fmt.Sprintf("count: a text needs its number of registers, 1 to 60 (got %d)", part.Count)},
-		{f.Type != "text" && part.Count != 0, fmt.Sprintf("count: it is for texts; the type %s has its own: remove it", f.Type)},
-		{part.Words != "" && part.Words != "big" && part.Words != "little", fmt.Sprintf("words: want big (the higher word first) or little (got %q)", part.Words)},
-		{part.Bytes != "" && part.Bytes != "big" && part.Bytes != "little", fmt.Sprintf("bytes: want big (the higher byte first) or little (got %q)", part.Bytes)},
-		{f.Scale == 0 || math.IsNaN(f.Scale) || math.IsInf(f.Scale, 0) || math.IsNaN(f.Offset) || math.IsInf(f.Offset, 0), "scale, offset: want numbers, and no scale of 0"},
-		{part.Bit != nil && (f.Type != "bool" || f.Function.bits() || *part.Bit < 0 || *part.Bit > 15), "bit: want 0 to 15, of a register, with type: bool"},
-		{part.Bit == nil && f.Type == "bool" && f.Mask != 0, "mask: name the bit instead, such as bit: 3"},
-		{f.Mask != 0 && (f.Type == "text" || strings.HasPrefix(string(f.Type), "f")), "mask: it is for whole numbers: remove it"},
-		{f.Texts != nil && (f.Type == "text" || f.Type == "bool" || strings.HasPrefix(string(f.Type), "f")), "texts: it is for whole numbers: remove it"},
-		{f.Least != nil && f.Greatest != nil && *f.Least > *f.Greatest, "least: it is above greatest"},
-	} {
-		if rule.broken {
-			p.wrong(n.Line, "%s: %s", at, rule.text)
-			break
-		}
-	}
-	return f
 }
 
 // take turns the library's messages into ours.

@@ -39,7 +39,8 @@ func plain(n float64) string { return strconv.FormatFloat(n, 'f', -1, 64) }
 // why: a value that cannot be true is never 0.
 func (f Field) Decode(part []byte, bit int) (v Value, absent string) {
 	if f.Function.bits() {
-		return Value{Number: float64(part[0] >> bit & 1)}, ""
+		on := part[0] >> bit & 1
+		return f.bounded(float64(on), uint64(on))
 	}
 	words := f.ordered(part)
 	if f.Type == "text" {

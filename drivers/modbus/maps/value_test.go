@@ -2,6 +2,7 @@ package maps
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -80,7 +81,7 @@ func parsedField(t *testing.T, keys string) Field {
 }
 
 func TestACoilIsOneBit(t *testing.T) {
-	f := Field{Function: Coil, Address: 13, Type: "bool", Registers: 1}
+	f := Field{Function: Coil, Address: 13, Type: "bool", Registers: 1, Scale: 1}
 	b := Block{Read: Read{Coil, 3, 16}}
 	part, bit, ok := b.Part(f, []byte{0, 0b100})
 	if v, _ := f.Decode(part, bit); !ok || v.Number != 1 {
@@ -88,5 +89,44 @@ func TestACoilIsOneBit(t *testing.T) {
 	}
 	if _, _, ok := b.Part(f, []byte{0}); ok {
 		t.Error("it was found in an answer that is too short")
+	}
+}
+
+func TestACheckOfACoilHoldsItAgainstItsBounds(t *testing.T) {
+	m, err := Parse("m.yaml", []byte("device: rail\nguard: [{function: holding, address: 0, count: 1}, {function: holding, address: 0, count: 2}]\n"+
+		"identity: [{function: coil, address: 0, least: 1}]\nfields: {good: {function: coil, address: 1, scale: -1, offset: 1}}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Identity[0].Check([]byte{1}, 0); err != nil {
+		t.Errorf("a coil that is on: %v", err)
+	}
+	if err := m.Identity[0].Check([]byte{0}, 0); err == nil {
+		t.Error("a coil that is off passed the check that wants it on")
+	}
+	if v, _ := m.Fields[0].Decode([]byte{2}, 1); v.Number != 0 {
+		t.Errorf("a coil that is turned round says %v where it is on", v)
+	}
+}
+
+func TestWhatNoMapBoundsIsBoundedByWhatCanBeTrue(t *testing.T) {
+	m, err := Parse("m.yaml", []byte("device: ups\nidentity: [{function: holding, address: 0, type: u16, equals: \"1\"}]\nfields:\n  on_battery: {function: coil, address: 0}\n"+
+		"  battery.charge: {function: holding, address: 1, type: u16}\n  battery.runtime: {function: holding, address: 2, type: f32}\n  ups.timer.shutdown: {function: holding, address: 4, type: i16}\n"+
+		"  ups.load: {function: holding, address: 5, type: u16}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		field int
+		data  []byte
+		want  string // why there is none; empty is a value
+	}{
+		{1, []byte{0, 100}, ""}, {1, []byte{0xff, 0xff}, "65535 cannot be true: it is above 100"},
+		{2, []byte{0x44, 0x96, 0, 0}, ""}, {2, []byte{0x7f, 0x7f, 0xff, 0xff}, "cannot be true: it is above 2592000"}, {2, []byte{0xff, 0x7f, 0xff, 0xff}, "cannot be true: it is below -3600"},
+		{3, []byte{0xff, 0xff}, ""}, {4, []byte{0xff, 0xff}, ""},
+	} {
+		if _, absent := m.Fields[c.field].Decode(c.data, 0); !strings.HasSuffix(absent, c.want) || (absent == "") != (c.want == "") {
+			t.Errorf("%s of %x: %q, want %q", m.Fields[c.field].Name, c.data, absent, c.want)
+		}
 	}
 }

@@ -102,6 +102,10 @@ func (s Settings) mode() string {
 	return text
 }
 
+// Shared is the line, the same for two names of it, and how it is opened, which all
+// who share it have to want.
+func (s Settings) Shared() (line, how string) { return s.key(), s.mode() }
+
 // key is the same for two names of one line.
 func (s Settings) key() string {
 	if s.Framing != RTU {
