@@ -36,7 +36,7 @@ func TestTheDarkIsTold(t *testing.T) {
 	hold(t, func(c *core) { c.goDark() }, []rule{
 		{"and what the battery did until then is kept", handmade(doing(Committed, Stop, StepCut), measured), "battery.discharges.0.at=1h0m0s; battery.discharges.0.per_percent=30s; battery.discharges.0.points=20; battery.discharges.0.watts=34; " +
 			"outage.anchor.at gone; outage.anchor.charge gone; outage.deadline=1h1m0s; outage.end.dark=60; outage.end.expect=60; outage.recent.at gone; outage.recent.charge gone; outage.step=host; outage.step_began=1h0m0s; phase=dark; " +
-			"tell critical dark; park node01 8 min"},
+			"tell critical dark; park node01 4.0 h"},
 	})
 }
 
@@ -52,8 +52,8 @@ func TestInTheDark(t *testing.T) {
 	parkedAgain := func(c *core) { c.s.Seen.Nodes["node02"] = Node{Connected: true, BootID: "2", Parked: true} }
 	hold(t, func(c *core) { c.dark() }, []rule{
 		{"nothing is left to do", handmade(dark), ""},
-		{"but for the host to park", handmade(doing(Dark, Stop, StepHost), retry(0)), "outage.retry_at gone; park node01 8 min"},
-		{"and what started again", handmade(dark, runs("node02", Halted), back("node02")), "park node02 8 min"},
+		{"but for the host to park", handmade(doing(Dark, Stop, StepHost), retry(0)), "outage.retry_at gone; park node01 4.0 h"},
+		{"and what started again", handmade(dark, runs("node02", Halted), back("node02")), "park node02 4.0 h"},
 		{"a cut that halted nodes wait for is asked for", handmade(dark, halted, began(cutRetry)), asked},
 		{"also while it was", handmade(doing(Dark, Stop, StepCut), halted, began(cutRetry)), strings.Replace(asked, "outage.step=cut; ", "", 1)},
 		{"each half minute", handmade(dark, halted, began(cutRetry-1)), ""},
@@ -108,8 +108,10 @@ func TestANodeThatStartsTooEarlyParks(t *testing.T) {
 	}
 	cut := func(in time.Duration) func(*core) { return outage(func(o *Outage) { o.CutAt = time.Hour + in }) }
 	hold(t, func(c *core) { c.returned() }, []rule{
-		{"while mains is away", started(), "park node02 8 min"},
-		{"in a time of its own", started(outage(func(o *Outage) { o.Deadline = time.Hour })), "outage.deadline=1h1m0s; park node02 8 min"},
+		{"while mains is away", started(), "park node02 4.0 h"},
+		{"in a time of its own", started(outage(func(o *Outage) { o.Deadline = time.Hour })), "outage.deadline=1h1m0s; park node02 4.0 h"},
+		{"for less where a cut may still come", started(outage(func(o *Outage) { o.Halts = true })), "park node02 8 min"},
+		{"not where the UPS is gone", started(outage(func(o *Outage) { o.Halts = true }), func(c *core) { c.s.Seen.UPS.Missed = true }), "park node02 4.0 h"},
 		{"before a cut that comes whatever mains does", started(onMains(0), cut(3*time.Minute)), "park node02 5 min"},
 		{"not with mains back", started(onMains(0)), ""},
 		{"nor when the cut was", started(onMains(0), cut(0)), ""},

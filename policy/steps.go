@@ -209,10 +209,17 @@ func (c *core) park(n NodeRules, why string) {
 	switch {
 	case o.CutAt > c.s.Now:
 		longest = o.CutAt - c.s.Now + AfterCut
-	case c.cuts() && o.CutAt == 0:
+	case c.cutComes():
 		longest = min(longest, c.nodesBudget()+b.Swarm+c.cutDelay()+b.Park+AfterCut)
 	}
 	c.emit(Effect{Kind: DoPark, Node: n.Name, Delay: longest, Reason: why})
+}
+
+// cutComes is whether a cut may be armed yet: before the dark, and in it as long as
+// halted nodes wait for one; and not while the UPS does not answer.
+func (c *core) cutComes() bool {
+	o := c.s.Outage
+	return c.cuts() && o.CutAt == 0 && (c.s.Phase != Dark || o.Halts) && !c.s.Seen.UPS.Missed
 }
 
 // AfterCut is how long after the outlets should have gone off a node with power
