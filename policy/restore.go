@@ -21,6 +21,8 @@ func (c *core) waits() string {
 	switch {
 	case c.s.Outage.Aborted:
 		return " now"
+	case c.s.Seen.UPS.Missed:
+		return fmt.Sprintf(" when the UPS answers again, mains was stable for %s and the battery has the energy for one more stop", Short(c.r.StableFor))
 	case c.s.Seen.UPS.Contact && c.s.Seen.UPS.Charge == nil:
 		return fmt.Sprintf(" when mains was stable for %s; the charge is unknown", Short(max(c.r.StableFor, c.r.UnknownChargeWait)))
 	}

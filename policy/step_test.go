@@ -244,6 +244,10 @@ func TestAnOperatorOrders(t *testing.T) {
 		{"abort", rule{"aborting a stop", handmade(doing(Stopping, Stop, StepDrain), outage(func(o *Outage) { o.Before = []Before{{ID: "id01"}} })), undoing + "; tell info recovering"}},
 		{"abort", rule{"aborting without an outage", handmade(func(c *core) { c.s.Outage = nil }), ""}},
 		{"abort", rule{"aborting in the dark", handmade(doing(Dark, Stop, "")), ""}},
+		{"abort", rule{"an operator need not wait for what is to be put back", handmade(restoring(StepWait)), aborted + "outage.deadline=0; outage.doing_began=1h0m0s; outage.step_began=1h0m0s; tell info recovering"}},
+		{"abort", rule{"that is put back already", handmade(restoring(StepReturn)), ""}},
+		{"abort", rule{"nor twice", handmade(restoring(StepWait), outage(func(o *Outage) { o.Aborted = true })), ""}},
+		{"observe", rule{"observing lets what is to be put back wait", handmade(restoring(StepWait)), "armed=false; tell info mode_changed"}},
 		{"dance", rule{"what is no order", handmade(), ""}},
 	} {
 		hold(t, func(c *core) { c.operator(Operator{Order: row.order, By: "alice"}) }, []rule{row.rule})
@@ -270,7 +274,7 @@ func TestAnAbortThatWouldDoNothingSaysWhy(t *testing.T) {
 		{Dark, "outage o1 is committed: nodes are being stopped and the outlets will cycle"},
 		{Recovering, "outage o1 is already being undone"},
 	} {
-		c := handmade(func(c *core) { c.s.Phase = row.phase })
+		c := handmade(func(c *core) { c.s.Phase = row.phase }, outage(func(o *Outage) { o.Step = StepReturn }))
 		if row.phase == Mains {
 			c.s.Outage = nil
 		}
