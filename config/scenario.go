@@ -103,7 +103,9 @@ func FaultKinds() []string {
 }
 
 // rackFaults are those that happen to no node.
-func rackFaults() []string { return []string{"controller killed", "ups unplugged", "false low battery"} }
+func rackFaults() []string {
+	return []string{"controller killed", "ups unplugged", "false low battery"}
+}
 
 // A Span is a duration that may be of days and years: 90s, 3d, 3y.
 type Span time.Duration

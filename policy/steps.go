@@ -276,13 +276,14 @@ func (c *core) hostStarts() bool {
 
 // startsIn is in what time at the latest and at the soonest a cut has to come, so that
 // it does not take a node while its own clock, or the timer of its park, starts it:
-// before that (the device counts in steps, too), or after it is up and parked again.
+// before that (the device counts in steps, too), or after it is up and parked again. The
+// order may have been begun as late as a park's time allows, and the node starts as late.
 func (c *core) startsIn(name string) (before, after time.Duration, starts bool) {
 	run, seen, boot := c.s.Outage.Runs[name], c.s.Seen.Nodes[name], c.bootTime()
-	in := run.Alarm - c.s.Now
+	in, late := run.Alarm-c.s.Now, c.r.Budgets.Park
 	there := seen.Connected && seen.BootID != run.BootID
-	starts = (run.State == Halted || run.State == Parked) && run.Alarm > 0 && in+boot > 0 && !there
-	return in - c.r.UPS.DelayStep - Settle, in + boot + c.r.Budgets.Park, starts
+	starts = (run.State == Halted || run.State == Parked) && run.Alarm > 0 && in+late+boot > 0 && !there
+	return in - c.r.UPS.DelayStep - Settle, in + late + boot + c.r.Budgets.Park, starts
 }
 
 // starting is whether nodes may be starting, since nothing is heard of them and

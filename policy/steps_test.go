@@ -146,14 +146,15 @@ func TestTheCutLeavesTime(t *testing.T) {
 			c.s.Seen.UPS.Charge = new(20.0)
 			c.r.Nodes[1].Draw = 0.001
 		}), 8 * time.Minute},
-		{"for a node whose clock starts it before, to start and park", handmade(alarm(90 * time.Second)), 5 * time.Minute},
-		{"and at the same time", handmade(alarm(2 * time.Minute)), 5 * time.Minute},
-		{"and within the device's steps", handmade(alarm(3*time.Minute + 5*time.Second - 1)), 7 * time.Minute},
+		{"for a node whose clock starts it before, to start and park", handmade(alarm(90 * time.Second)), 6 * time.Minute},
+		{"and at the same time", handmade(alarm(2 * time.Minute)), 6 * time.Minute},
+		{"and within the device's steps", handmade(alarm(3*time.Minute + 5*time.Second - 1)), 8 * time.Minute},
 		{"not for one that starts after", handmade(alarm(3*time.Minute + 5*time.Second)), 2 * time.Minute},
 		{"nor long after", handmade(alarm(time.Hour)), 2 * time.Minute},
-		{"for one that starts now", handmade(alarm(0)), 3 * time.Minute},
+		{"for one that starts now", handmade(alarm(0)), 4 * time.Minute},
 		{"not where it has started already", handmade(alarm(0), back("node02")), 2 * time.Minute},
-		{"nor where it must long have", handmade(alarm(-2 * time.Minute)), 2 * time.Minute},
+		{"for one that its order may have made late", handmade(step(0), runs("node01", Parked), alarm(-3*time.Minute+1)), time.Minute + 1},
+		{"not where it must long have started", handmade(step(0), runs("node01", Parked), alarm(-3*time.Minute)), 15 * time.Second},
 		{"nor where it was not halted", handmade(alarm(90*time.Second), outage(func(o *Outage) { o.Runs["node02"] = Run{State: Booting, Alarm: o.Runs["node02"].Alarm} })), 2 * time.Minute},
 	} {
 		if got := row.core.cutDelay(); got != row.want {
