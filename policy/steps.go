@@ -211,6 +211,9 @@ func (c *core) park(n NodeRules, why string) {
 		longest = o.CutAt - c.s.Now + AfterCut
 	case c.cutComes():
 		longest = min(longest, c.nodesBudget()+b.Swarm+c.cutDelay()+b.Park+AfterCut)
+	case o.Early || down(o.Runs[n.Name].State):
+		// It started in vain already: mains is as likely as not to stay away as long again.
+		longest = max(longest, c.s.OnBatteryFor())
 	}
 	c.emit(Effect{Kind: DoPark, Node: n.Name, Delay: longest, Reason: why})
 }

@@ -83,6 +83,7 @@ func TestTheNodesAreStopped(t *testing.T) {
 }
 
 func TestAParkOutlastsWhatIsStillComing(t *testing.T) {
+	nothing := func(c *core) { c.r.UPS.Cut, c.r.ParkLongest = false, time.Minute } // no cut comes
 	for _, row := range []struct {
 		name string
 		core *core
@@ -94,6 +95,10 @@ func TestAParkOutlastsWhatIsStillComing(t *testing.T) {
 		{"all that comes before a cut that is not armed yet", handmade(), 7*time.Minute + 40*time.Second},
 		{"but no longer than the longest", handmade(func(c *core) { c.r.ParkLongest = 5 * time.Minute }), 5 * time.Minute},
 		{"where no cut comes, the longest", handmade(func(c *core) { c.r.UPS.Cut = false }), 4 * time.Hour},
+		{"however long the outage has lasted", handmade(nothing), time.Minute},
+		{"as long as it has, if it started in vain", handmade(nothing, runs("node01", Parked)), 10 * time.Minute},
+		{"or the whole rack did", handmade(nothing, outage(func(o *Outage) { o.Early = true })), 10 * time.Minute},
+		{"or the longest, if that is longer", handmade(nothing, runs("node01", Parked), func(c *core) { c.r.ParkLongest = 11 * time.Minute }), 11 * time.Minute},
 	} {
 		if row.core.park(row.core.r.Nodes[0], "because"); row.core.out[0].Delay != row.want {
 			t.Errorf("%s: it parks for %s, want %s", row.name, row.core.out[0].Delay, row.want)

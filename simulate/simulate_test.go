@@ -129,6 +129,14 @@ func TestMainsThatComesBackAtAnyMomentLeavesNoNodeDark(t *testing.T) {
 	}
 }
 
+// The outlets cycle with mains, which then goes again: a rack that starts on a battery
+// that is all but empty, every 6 minutes, is taken by its end.
+func TestNodesThatStartInVainDoNotStartOnWhatIsLeft(t *testing.T) {
+	for _, off := range []string{"1h17m7s}\n  - {at: 89m17s", "1h17m17s}\n  - {at: 89m27s"} {
+		sound(t, Run(with(t, "off_for: 4h}", "off_for: "+off+", off_for: 3h}", "  nodes:\n    node01: {model", "  policy: {park_longest: 6m}\n  nodes:\n    node01: {model"), 1))
+	}
+}
+
 func TestLiesOfTheUPSCostTimeAndNoNode(t *testing.T) {
 	for _, c := range [][]string{
 		{"load: percent of 720 W", "load: zero"}, {"runtime: exact", "runtime: stuck"}, {"runtime: exact", "runtime: at most 20m"},
