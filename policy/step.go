@@ -109,7 +109,7 @@ func (c *core) started(w Started) {
 		c.tookBack(p)
 	}
 	o.Pending, o.RetryAt = nil, c.s.Now
-	if o.Step == StepPause || o.Step == StepDrain || o.Step == StepAwait {
+	if slices.Contains([]StepName{StepSnapshot, StepPause, StepDrain, StepAwait}, o.Step) {
 		c.enter(StepSnapshot) // what the Swarm is like has to be asked anew
 	}
 	if !rebooted {

@@ -27,6 +27,8 @@ func TestAStartForgetsWhatWasOnlySeen(t *testing.T) {
 		{"in an outage, only the contact", handmade(quiet, outage(func(o *Outage) { o.RetryAt = time.Minute })), "outage.retry_at=1h0m0s; " + nodes + "; seen.ups.contact=false; seen.ups.gone=1h0m0s"},
 		{"a step that needs to know the Swarm begins with it again", handmade(quiet, doing(Stopping, Stop, StepPause)),
 			"outage.deadline=1h0m30s; outage.step=snapshot; outage.step_began=1h0m0s; " + nodes + "; seen.ups.contact=false; seen.ups.gone=1h0m0s; snapshot"},
+		{"so does the one that asks, whose time may be over", handmade(quiet, doing(Stopping, Stop, StepSnapshot), outage(func(o *Outage) { o.Deadline = 59 * time.Minute })),
+			"outage.deadline=1h0m30s; outage.step_began=1h0m0s; " + nodes + "; seen.ups.contact=false; seen.ups.gone=1h0m0s; snapshot"},
 		{"so does one that drains", handmade(quiet, doing(Stopping, Stop, StepDrain)),
 			"outage.deadline=1h0m30s; outage.step=snapshot; outage.step_began=1h0m0s; " + nodes + "; seen.ups.contact=false; seen.ups.gone=1h0m0s; snapshot"},
 		{"and one that waits for the services", handmade(quiet, doing(Stopping, Stop, StepAwait)),
