@@ -35,7 +35,10 @@ func LeaseFor(r Rules, s State) Lease {
 		l.Release = s.Seen.UPS.Power == OnMains && s.Outage.Step != StepWait
 	}
 	if s.Seen.UPS.Power == OnBattery && s.Armed {
-		l.ParkAfter = max(leastSilence, TimeToEmpty(r, s).Left-r.Reserve-r.Budgets.Park)
+		l.ParkAfter = leastSilence // once committed, the outlets are about to go off
+		if s.Phase != Committed && s.Phase != Dark {
+			l.ParkAfter = max(leastSilence, TimeToEmpty(r, s).Left-r.Reserve-r.Budgets.Park)
+		}
 	}
 	return l
 }
