@@ -133,9 +133,9 @@ func (c *core) stopNodes() {
 		}
 		if c.mode(n) == Halted {
 			o.Halts = true
-			c.emit(Effect{Kind: DoHalt, Node: n.Name, Reason: "the battery is at its end; the UPS's power cycle wakes it"})
+			c.emit(Effect{Kind: DoHalt, Node: n.Name, Reason: "everything stops; the UPS's power cycle wakes it"})
 		} else {
-			c.park(n, "the battery is at its end; parked it can still start again by itself")
+			c.park(n, "everything stops; parked it can still start again by itself")
 		}
 	}
 }
@@ -172,6 +172,9 @@ func (c *core) result(w Result) {
 		}
 		o.Why = w.Text
 		o.RetryAt = c.s.Now + RetryAfter
+		if o.Runs[p.Node].State == Missed { // it was given up: there is no hurry
+			o.RetryAt = c.s.Now + cutRetry
+		}
 		o.NoLearning = o.NoLearning || p.Kind == DoCut // it may be the delay that it does not take
 		return
 	}
@@ -181,6 +184,7 @@ func (c *core) result(w Result) {
 	case DoPark:
 		c.measure(p.Node, DoPark, c.s.Now-p.At)
 		o.Runs[p.Node] = Run{State: Parked, BootID: seen.BootID, Alarm: p.At + p.Delay}
+		c.stoppedAfterAll(p.Node)
 		c.tell("node_stopped", "info", p.Node, p.Node+" is parked: as safe as off, and able to start again.")
 	case DoReboot:
 		o.Runs[p.Node] = Run{State: Booting, BootID: seen.BootID, At: c.s.Now}

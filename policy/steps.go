@@ -151,12 +151,20 @@ func (c *core) settle() {
 			}
 			run.State = Halted
 			o.Runs[n.Name] = run
+			c.stoppedAfterAll(n.Name)
 			if o.Step == StepReturn { // only now it can be woken
 				o.Deadline = max(o.Deadline, c.s.Now+2*c.r.Budgets.Boot)
 			}
 			c.tell("node_stopped", "info", n.Name, n.Name+" is off.")
 		}
 	}
+}
+
+// stoppedAfterAll takes a node that was given up and has stopped since from those that
+// did not.
+func (c *core) stoppedAfterAll(name string) {
+	o := c.s.Outage
+	o.Unclean = slices.DeleteFunc(o.Unclean, func(n string) bool { return n == name })
 }
 
 // next goes to the step after the one that ended.

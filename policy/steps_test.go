@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"strings"
 	"testing"
 	"time"
 )
@@ -232,6 +233,7 @@ func TestANodeThatHaltsIsOffOnceItIsGoneForLongEnough(t *testing.T) {
 		{"not sooner", handmade(runs("node02", Halting), gone("node02", Settle-1)), ""},
 		{"not while it is there", handmade(runs("node02", Halting)), ""},
 		{"so is one whose order was taken back, which measures nothing", handmade(runs("node02", Asked), gone("node02", Settle)), off},
+		{"one that was given up has stopped after all", handmade(runs("node02", Missed), gone("node02", Settle), outage(func(o *Outage) { o.Unclean = []string{"node02"} })), strings.Replace(off, "; ", "; outage.unclean.0 gone; ", 1)},
 		{"not one that was not told", handmade(gone("node02", Settle)), ""},
 		{"what returns then has its time from there", handmade(doing(Recovering, Restoring, StepReturn), runs("node02", Asked), gone("node02", Settle), outage(func(o *Outage) { o.Deadline = time.Hour + time.Minute })),
 			"outage.deadline=1h4m0s; " + off},
@@ -273,6 +275,7 @@ func TestAResult(t *testing.T) {
 	hold(t, play(Failed), []rule{
 		{"that failed is asked for again", handmade(waiting(DoHalt, "node02")), again},
 		{"so is one of a node that is gone", handmade(waiting(DoHalt, "node02"), gone("node02", 0)), again},
+		{"one that was given up is tried again with less hurry", handmade(waiting(DoPark, "node02"), runs("node02", Missed)), strings.Replace(again, "1h0m2s", "1h0m30s", 1)},
 		{"a cut that failed may have been too late for the device", handmade(waiting(DoCut, "")), "outage.no_learning=true; " + again},
 		{"which is kept in mind", handmade(waiting(DoHalt, "node02"), outage(func(o *Outage) { o.NoLearning = true })), again},
 		{"of an effect that nobody waits for", handmade(), ""},
@@ -286,6 +289,8 @@ func TestAResult(t *testing.T) {
 	hold(t, play(Done), []rule{
 		{"a halt", handmade(waiting(DoHalt, "node02")), "outage.runs.node02.at=59m30s; outage.runs.node02.boot_id=1; outage.runs.node02.state=halting"},
 		{"a park", handmade(waiting(DoPark, "node02")), "measured.node02.park.0=30s; outage.runs.node02.alarm=59m30s; outage.runs.node02.boot_id=1; outage.runs.node02.state=parked; tell info node_stopped node02"},
+		{"a park of what was given up", handmade(waiting(DoPark, "node02"), runs("node02", Missed), outage(func(o *Outage) { o.Unclean = []string{"node02", "node03"} })),
+			"measured.node02.park.0=30s; outage.runs.node02.alarm=59m30s; outage.runs.node02.at gone; outage.runs.node02.state=parked; outage.unclean.0=node03; outage.unclean.1 gone; tell info node_stopped node02"},
 		{"a reboot", handmade(waiting(DoReboot, "node02")), "outage.runs.node02.at=1h0m0s; outage.runs.node02.boot_id=1; outage.runs.node02.state=booting"},
 		{"a wake", handmade(waiting(DoWake, "node02"), runs("node02", Halted)), "outage.runs.node02.at=1h0m0s; outage.runs.node02.state=booting"},
 		{"a clear", handmade(waiting(DoClear, "node02")), "outage.runs.node02.boot_id=1; outage.runs.node02.state=idle"},

@@ -85,6 +85,7 @@ func TestWhatGoesWrongBreaksNothing(t *testing.T) {
 		"{at: 5m, what: ups unplugged, for: 10h}", "{at: 30m, what: ups unplugged, for: 10m}", "{at: 1m, what: hangs in drain, node: node02, for: 9h}",
 		"{at: 1m, what: hangs in halt, node: node04, for: 3h}", "{at: 1m, what: manager lost, node: node02, for: 3h}", "{at: 1m, what: false low battery, for: 5h}",
 		"{at: 20m, what: agent killed, node: node03}", "{at: 20m, what: ups unplugged}", "{at: 73m, what: ups unplugged}",
+		"{at: 4906s, what: link cut, node: node03, for: 3m}",
 	} {
 		t.Run(fault, func(t *testing.T) {
 			r := Run(with(t, "config:", "faults:\n  - "+fault+"\nconfig:"), 1)
