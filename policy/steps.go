@@ -15,8 +15,11 @@ func (c *core) enter(step StepName) {
 	o := c.s.Outage
 	o.Step, o.StepBegan, o.OK, o.RetryAt, o.Why = step, c.s.Now, false, 0, ""
 	o.Deadline = c.s.Now + c.budget(step)
-	if step == StepDrain || step == StepAwait {
+	switch {
+	case step == StepDrain || step == StepAwait:
 		o.Deadline = max(c.s.Now+RetryAfter, o.DoingBegan+c.r.Budgets.Drain)
+	case step == StepSnapshot && !c.s.Seen.Swarm.Known: // the others can do nothing without it
+		o.Deadline = max(o.Deadline, o.DoingBegan+c.r.Budgets.Drain)
 	}
 	c.ask()
 }

@@ -51,6 +51,22 @@ func TestEachStepHasItsTime(t *testing.T) {
 	}
 }
 
+func TestASwarmThatNobodyKnowsIsAskedForAsLongAsTheDrainMayTake(t *testing.T) {
+	for _, row := range []struct {
+		known bool
+		ago   time.Duration // the stop began
+		want  time.Duration
+	}{
+		{true, 0, 30 * time.Second}, {false, 0, time.Minute}, {false, 20 * time.Second, 40 * time.Second}, {false, time.Minute, 30 * time.Second},
+	} {
+		c := handmade(doing(Stopping, Stop, ""), outage(func(o *Outage) { o.DoingBegan = time.Hour - row.ago }))
+		c.s.Seen.Swarm.Known = row.known
+		if c.enter(StepSnapshot); c.s.Outage.Deadline != time.Hour+row.want {
+			t.Errorf("known %v, %s after the stop began: it has %s, want %s", row.known, row.ago, c.s.Outage.Deadline-time.Hour, row.want)
+		}
+	}
+}
+
 func TestWhatWasDoneIsInThePictureOfTheSwarm(t *testing.T) {
 	hold(t, func(c *core) { c.changed() }, []rule{
 		{"paused", handmade(doing(Stopping, Stop, StepPause)), "seen.swarm.nodes.0.availability=pause; seen.swarm.nodes.1.availability=pause; seen.swarm.nodes.2.availability=pause; seen.swarm.nodes.3.availability=pause"},
