@@ -199,7 +199,7 @@ func (n *node) lose() {
 func (n *node) crash(on bool) {
 	n.crashed = on
 	if !on {
-		if n.w.outlets {
+		if n.w.outlets && n.state == dead { // what was halted stays so
 			n.start()
 		}
 		return

@@ -76,6 +76,14 @@ func TestAMachineThatLosesPowerWhileItStartsWentCleanBeforeAndDirtyThen(t *testi
 	}
 }
 
+func TestAFaultThatIsOverStartsNoHaltedMachine(t *testing.T) {
+	r := Run(with(t, "config:", "faults:\n  - {at: 9638s, what: manager lost, node: node03, for: 20s}\nconfig:"), 1)
+	sound(t, r)
+	if f := r.Outages[0].Nodes["node03"]; f.CleanStops != 1 {
+		t.Errorf("a fault of a machine that was off: %+v", f)
+	}
+}
+
 func TestABatteryThatEndsBeforeAnythingStoppedLeavesNoMargin(t *testing.T) {
 	r := Run(with(t, "config:", "faults: [{at: 1m, what: ups unplugged, for: 9h}]\nconfig:"), 1)
 	if o := r.Outages[0]; o.Committed || o.Margin == nil || *o.Margin != 0 {
