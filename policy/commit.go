@@ -155,13 +155,15 @@ func (c *core) returned() {
 		if n.UPSHost || !down(run.State) || c.pending(n.Name) || !seen.Connected || seen.Parked {
 			continue
 		}
+		why := why
 		switch {
 		case seen.BootID != run.BootID:
-			o.Deadline = max(o.Deadline, c.s.Now+c.r.Budgets.Park)
-			c.park(n, why)
 		case run.State == Missed && seen.Since >= run.At && c.s.Now >= o.RetryAt: // it does not halt
-			o.Deadline = max(o.Deadline, c.s.Now+c.r.Budgets.Park)
-			c.park(n, "it was given up, but it is there")
+			why = "it was given up, but it is there"
+		default:
+			continue
 		}
+		o.Deadline = max(o.Deadline, c.s.Now+c.r.Budgets.Park)
+		c.park(n, why)
 	}
 }
