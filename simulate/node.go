@@ -117,6 +117,9 @@ func (n *node) haltAfter(containers time.Duration) {
 // park makes it safe to lose power, and calls done then; after longest it starts
 // again by itself.
 func (n *node) park(longest time.Duration, done func()) {
+	if n.state == parked { // the agent says that it is; its timer stays as it was
+		done()
+	}
 	if n.state != up {
 		return
 	}

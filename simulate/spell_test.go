@@ -139,3 +139,13 @@ func TestAConfigurationIsNamedByAnyPath(t *testing.T) {
 		}
 	}
 }
+
+// An agent that parked by itself, since the controller was silent, answers an order to
+// park at once: nobody waits for it until its time is over.
+func TestANodeThatParkedByItselfIsNotGivenUp(t *testing.T) {
+	s := with(t, "cuts_on_mains: true}", "cuts_on_mains: false}", "cut: true, cuts_on_mains: true", "cut: true", "config:", "faults: [{at: 5035200ms, what: controller killed, for: 40s}]\nconfig:")
+	sound(t, Run(s, 1))
+	if story := strings.Join(Story(s, 1), "\n"); strings.Contains(story, "did not stop in its time") {
+		t.Errorf("%s", story)
+	}
+}
