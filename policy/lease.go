@@ -38,6 +38,8 @@ func LeaseFor(r Rules, s State) Lease {
 		l.ParkAfter = leastSilence // once committed, the outlets are about to go off
 		if s.Phase != Committed && s.Phase != Dark {
 			l.ParkAfter = max(leastSilence, TimeToEmpty(r, s).Left-r.Reserve-r.Budgets.Park)
+		} else if r.UPS.Cut {
+			l.ParkLongest *= 2 // a cut that waits for the battery, for as long at most, comes first
 		}
 	}
 	return l
