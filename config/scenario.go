@@ -102,6 +102,11 @@ func FaultKinds() []string {
 	return []string{"controller killed", "agent killed", "link cut", "ups unplugged", "hangs in drain", "hangs in halt", "manager lost", "false low battery"}
 }
 
+// rackFaults are those that happen to no node.
+func rackFaults() []string {
+	return []string{"controller killed", "ups unplugged", "false low battery"}
+}
+
 // A Span is a duration that may be of days and years: 90s, 3d, 3y.
 type Span time.Duration
 
@@ -168,6 +173,9 @@ func ParseScenario(path string, data []byte, kinds []drivers.Kind) (Scenario, er
 		s.Mains = c.mains(&f.Mains)
 		s.Config, err = c.inner(&f.Config)
 	}
+	if len(c.problems) == 0 && err == nil {
+		c.known(s)
+	}
 	if len(c.problems) > 0 {
 		return Scenario{}, c.sorted()
 	}
@@ -176,8 +184,17 @@ func ParseScenario(path string, data []byte, kinds []drivers.Kind) (Scenario, er
 
 // inner is the configuration, by its path or inline.
 func (c *checker) inner(n *yaml.Node) (Config, error) {
-	if n.Kind == yaml.ScalarNode {
-		return Load(filepath.Join(filepath.Dir(c.path), n.Value), c.kinds)
+	if n.Kind == yaml.ScalarNode && n.Value != "" {
+		name := n.Value
+		if !filepath.IsAbs(name) {
+			name = filepath.Join(filepath.Dir(c.path), name)
+		}
+		data, err := readFile(name)
+		if err != nil {
+			c.wrong(path("config"), "%v: want the path of a lastwatt.yaml, from this file's folder", err)
+			return Config{}, nil
+		}
+		return Parse(name, data, c.kinds)
 	}
 	if n.Kind != yaml.MappingNode {
 		c.wrong(path("config"), "no configuration: name its file, such as config: ../lastwatt.yaml, or write its keys here")
@@ -185,6 +202,16 @@ func (c *checker) inner(n *yaml.Node) (Config, error) {
 	}
 	in := checker{path: c.path, page: referencePage, kinds: c.kinds, root: n, within: "config."}
 	return in.config(func(into any) error { return n.Load(into, yaml.WithKnownFields()) })
+}
+
+// known holds the rack's nodes to those of the configuration: what it does not name
+// nobody would stop. One that is only named there is a machine that is not there.
+func (c *checker) known(s Scenario) {
+	for name := range s.Rack.Nodes {
+		if !slices.ContainsFunc(s.Config.Nodes, func(n Node) bool { return n.Name == name }) {
+			c.wrong(path("rack", "nodes", name), "the configuration has no node %q: name it there, or remove it here", name)
+		}
+	}
 }
 
 func (c *checker) truth(s Scenario) {
@@ -222,8 +249,13 @@ func (c *checker) truth(s Scenario) {
 		if !slices.Contains(FaultKinds(), f.What) {
 			c.wrong(path("faults", i, "what"), "want one of %s (got %q)", strings.Join(FaultKinds(), ", "), f.What)
 		}
-		if _, ok := s.Rack.Nodes[f.Node]; f.Node != "" && !ok {
-			c.wrong(path("faults", i, "node"), "%q is no node of rack.nodes: want %s", f.Node, strings.Join(slices.Sorted(maps.Keys(s.Rack.Nodes)), ", "))
+		_, ok := s.Rack.Nodes[f.Node]
+		names := strings.Join(slices.Sorted(maps.Keys(s.Rack.Nodes)), ", ")
+		switch {
+		case f.Node == "" && slices.Contains(FaultKinds(), f.What) && !slices.Contains(rackFaults(), f.What):
+			c.wrong(path("faults", i, "node"), "which node? %q happens to one: want %s", f.What, names)
+		case f.Node != "" && !ok:
+			c.wrong(path("faults", i, "node"), "%q is no node of rack.nodes: want %s", f.Node, names)
 		}
 	}
 }
@@ -308,6 +340,7 @@ func (t Tells) ChargeOf() (float64, error) {
 
 func (c *checker) mains(n *yaml.Node) Mains {
 	var m Mains
+	before := len(c.problems)
 	switch n.Kind {
 	case yaml.SequenceNode:
 		c.take(n.Load(&m.Off, yaml.WithKnownFields()), &m.Off)
@@ -325,7 +358,11 @@ func (c *checker) mains(n *yaml.Node) Mains {
 	case r != nil && !(r.RatePerYear > 0 && r.RatePerYear <= 5000 && r.Duration.Median > 0 && r.Duration.Alpha > 0 && r.Duration.Alpha <= 100 && r.For > 0):
 		c.wrong(path("mains", "random"), "want rate_per_year (to 5000), duration: {median, alpha (to 100)} and for, all above 0")
 	}
+	read := len(c.problems) == before
 	for i := range m.Off {
+		if read && m.Off[i].OffFor == 0 {
+			c.wrong(path("mains", i, "off_for"), "want how long mains is away, such as 20m")
+		}
 		if i > 0 && m.Off[i].At < m.Off[i-1].At+m.Off[i-1].OffFor {
 			c.wrong(path("mains", i, "at"), "it begins before the one before has ended: want %s or later", time.Duration(m.Off[i-1].At+m.Off[i-1].OffFor))
 		}

@@ -13,9 +13,24 @@ func (c *core) commit() {
 	if o.KeepsOn = c.keepsOn(); o.KeepsOn {
 		c.tell("health", "warning", "", "The outlets came on again while mains is away: they are not switched off any more, and the nodes park until mains is back or the battery is empty.")
 	}
+	c.askMissed()
 	left := TimeToEmpty(c.r, c.s)
 	c.tell("committed", "critical", "", fmt.Sprintf("Committed: the nodes are being stopped now, with %s of battery left (%s).", Short(left.Left), left.Method))
 	c.enter(StepNodes)
+}
+
+// askMissed lets the stop ask those again that a stage did not bring down in time, and
+// that are there.
+func (c *core) askMissed() {
+	for name, run := range c.s.Outage.Runs {
+		if run.State != Missed || !c.s.Seen.Nodes[name].Connected {
+			continue
+		}
+		if run.State = Up; run.At > 0 { // it may halt yet
+			run.State = Asked
+		}
+		c.s.Outage.Runs[name] = run
+	}
 }
 
 // keepsOn is whether the outlets came on after a cut while mains is away, and no
@@ -123,8 +138,8 @@ func (c *core) cameBack() bool {
 	return false
 }
 
-// returned parks a node again that started while the battery is still all there
-// is, or before a cut that comes whatever mains does.
+// returned parks a node that started again while the battery is still all there is, or
+// before a cut that comes whatever mains does; and one that was given up and is there.
 func (c *core) returned() {
 	o := c.s.Outage
 	coming := o.CutAt > c.s.Now
@@ -137,12 +152,18 @@ func (c *core) returned() {
 	}
 	for _, n := range c.r.Nodes {
 		run, seen := o.Runs[n.Name], c.s.Seen.Nodes[n.Name]
-		if n.UPSHost || !down(run.State) || c.pending(n.Name) {
+		if n.UPSHost || !down(run.State) || c.pending(n.Name) || !seen.Connected || seen.Parked {
 			continue
 		}
-		if seen.Connected && seen.BootID != run.BootID && !seen.Parked {
-			o.Deadline = max(o.Deadline, c.s.Now+c.r.Budgets.Park)
-			c.park(n, why)
+		why := why
+		switch {
+		case seen.BootID != run.BootID:
+		case run.State == Missed && seen.Since >= run.At && c.s.Now >= o.RetryAt: // it does not halt
+			why = "it was given up, but it is there"
+		default:
+			continue
 		}
+		o.Deadline = max(o.Deadline, c.s.Now+c.r.Budgets.Park)
+		c.park(n, why)
 	}
 }

@@ -36,7 +36,7 @@ func TestTheDarkIsTold(t *testing.T) {
 	hold(t, func(c *core) { c.goDark() }, []rule{
 		{"and what the battery did until then is kept", handmade(doing(Committed, Stop, StepCut), measured), "battery.discharges.0.at=1h0m0s; battery.discharges.0.per_percent=30s; battery.discharges.0.points=20; battery.discharges.0.watts=34; " +
 			"outage.anchor.at gone; outage.anchor.charge gone; outage.deadline=1h1m0s; outage.end.dark=60; outage.end.expect=60; outage.recent.at gone; outage.recent.charge gone; outage.step=host; outage.step_began=1h0m0s; phase=dark; " +
-			"tell critical dark; park node01 8 min"},
+			"tell critical dark; park node01 4.0 h"},
 	})
 }
 
@@ -52,8 +52,8 @@ func TestInTheDark(t *testing.T) {
 	parkedAgain := func(c *core) { c.s.Seen.Nodes["node02"] = Node{Connected: true, BootID: "2", Parked: true} }
 	hold(t, func(c *core) { c.dark() }, []rule{
 		{"nothing is left to do", handmade(dark), ""},
-		{"but for the host to park", handmade(doing(Dark, Stop, StepHost), retry(0)), "outage.retry_at gone; park node01 8 min"},
-		{"and what started again", handmade(dark, runs("node02", Halted), back("node02")), "park node02 8 min"},
+		{"but for the host to park", handmade(doing(Dark, Stop, StepHost), retry(0)), "outage.retry_at gone; park node01 4.0 h"},
+		{"and what started again", handmade(dark, runs("node02", Halted), back("node02")), "park node02 4.0 h"},
 		{"a cut that halted nodes wait for is asked for", handmade(dark, halted, began(cutRetry)), asked},
 		{"also while it was", handmade(doing(Dark, Stop, StepCut), halted, began(cutRetry)), strings.Replace(asked, "outage.step=cut; ", "", 1)},
 		{"each half minute", handmade(dark, halted, began(cutRetry-1)), ""},
@@ -107,12 +107,26 @@ func TestANodeThatStartsTooEarlyParks(t *testing.T) {
 		return handmade(append([]func(*core){doing(Dark, Stop, ""), runs("node02", Halted), back("node02")}, more...)...)
 	}
 	cut := func(in time.Duration) func(*core) { return outage(func(o *Outage) { o.CutAt = time.Hour + in }) }
+	given := func(told time.Duration) func(*core) {
+		return outage(func(o *Outage) { o.Runs["node02"] = Run{State: Missed, BootID: "1", At: told} })
+	}
+	is := func(name string, since time.Duration) func(*core) {
+		return func(c *core) { c.s.Seen.Nodes[name] = Node{Connected: true, BootID: "1", Since: since} }
+	}
 	hold(t, func(c *core) { c.returned() }, []rule{
-		{"while mains is away", started(), "park node02 8 min"},
-		{"in a time of its own", started(outage(func(o *Outage) { o.Deadline = time.Hour })), "outage.deadline=1h1m0s; park node02 8 min"},
+		{"while mains is away", started(), "park node02 4.0 h"},
+		{"in a time of its own", started(outage(func(o *Outage) { o.Deadline = time.Hour })), "outage.deadline=1h1m0s; park node02 4.0 h"},
+		{"for less where a cut may still come", started(outage(func(o *Outage) { o.Halts = true })), "park node02 8 min"},
+		{"not where the UPS is gone", started(outage(func(o *Outage) { o.Halts = true }), func(c *core) { c.s.Seen.UPS.Missed = true }), "park node02 4.0 h"},
 		{"before a cut that comes whatever mains does", started(onMains(0), cut(3*time.Minute)), "park node02 5 min"},
 		{"not with mains back", started(onMains(0)), ""},
 		{"nor when the cut was", started(onMains(0), cut(0)), ""},
+		{"one that was given up and is there", handmade(doing(Dark, Stop, ""), given(0)), "park node02 4.0 h"},
+		{"not while it may halt yet", handmade(doing(Dark, Stop, ""), given(50*time.Minute), is("node02", 49*time.Minute)), ""},
+		{"unless it came since it was told to", handmade(doing(Dark, Stop, ""), given(50*time.Minute), is("node02", 50*time.Minute)), "park node02 4.0 h"},
+		{"nor before it is to be tried again", handmade(doing(Dark, Stop, ""), given(0), outage(func(o *Outage) { o.RetryAt = time.Hour + 1 })), ""},
+		{"nor where it is gone", handmade(doing(Dark, Stop, ""), given(0), gone("node02", 0)), ""},
+		{"nor where it parked by itself", handmade(doing(Dark, Stop, ""), parkedNode("node02"), given(0)), ""},
 		{"not on observe", started(func(c *core) { c.s.Armed = false }), ""},
 		{"not the host: it brings the controller", started(func(c *core) { c.r.Nodes[0].UPSHost, c.r.Nodes[1].UPSHost = false, true }), ""},
 		{"not twice at once", started(waiting(DoPark, "node02")), ""},
@@ -189,6 +203,8 @@ func TestOutletsThatCameOnWithoutMainsAreNotCutAgain(t *testing.T) {
 	hold(t, func(c *core) { c.commit() }, []rule{
 		{"the nodes park, and that is told", handmade(doing(Stopping, Stop, StepAwait), came), "outage.committed=true; outage.deadline=1h1m0s; outage.keeps_on=true; outage.step=nodes; outage.step_began=1h0m0s; phase=committed; " +
 			"tell warning health; tell critical committed; park node02 4.0 h; park node03 4.0 h; park node04 4.0 h"},
+		{"those that a stage gave up are asked again where they are there", handmade(doing(Stopping, Stop, StepAwait), runs("node02", Missed), outage(func(o *Outage) { o.Runs["node03"] = Run{State: Missed, BootID: "1"} }), runs("node04", Missed), gone("node04", time.Minute)),
+			"outage.committed=true; outage.deadline=1h2m0s; outage.halts=true; outage.runs.node02.state=asked; outage.runs.node03.state=; outage.step=nodes; outage.step_began=1h0m0s; phase=committed; tell critical committed; halt node02; halt node03"},
 		{"the next time they are cut again", handmade(doing(Stopping, Stop, StepAwait), outage(func(o *Outage) { o.KeepsOn = true })), "outage.committed=true; outage.deadline=1h2m0s; outage.halts=true; outage.keeps_on gone; outage.step=nodes; outage.step_began=1h0m0s; phase=committed; " +
 			"tell critical committed; halt node02; halt node03; halt node04"},
 	})

@@ -35,7 +35,12 @@ func LeaseFor(r Rules, s State) Lease {
 		l.Release = s.Seen.UPS.Power == OnMains && s.Outage.Step != StepWait
 	}
 	if s.Seen.UPS.Power == OnBattery && s.Armed {
-		l.ParkAfter = max(leastSilence, TimeToEmpty(r, s).Left-r.Reserve-r.Budgets.Park)
+		l.ParkAfter = leastSilence // once committed, the outlets are about to go off
+		if s.Phase != Committed && s.Phase != Dark {
+			l.ParkAfter = max(leastSilence, TimeToEmpty(r, s).Left-r.Reserve-r.Budgets.Park)
+		} else if r.UPS.Cut {
+			l.ParkLongest *= 2 // a cut that waits for the battery, for as long at most, comes first
+		}
 	}
 	return l
 }

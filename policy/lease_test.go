@@ -26,6 +26,34 @@ func TestALeaseReleasesAParkedNodeOnlyWhenItMayStart(t *testing.T) {
 	}
 }
 
+// A controller that dies once it has ordered the cut leaves the UPS's host no other
+// word.
+func TestALeaseParksSoonOnceTheOutletsAreToGoOff(t *testing.T) {
+	for phase, want := range map[Phase]time.Duration{Stopping: 57 * time.Minute, Committed: 30 * time.Second, Dark: 30 * time.Second} {
+		for power, want := range map[Power]time.Duration{OnBattery: want, OnMains: 0} {
+			c := handmade(doing(phase, Stop, StepCut), func(c *core) { c.s.Seen.UPS.Power = power })
+			if got := LeaseFor(c.r, c.s).ParkAfter; got != want {
+				t.Errorf("%s, on %s: a node parks after %s, want %s", phase, power, got, want)
+			}
+		}
+	}
+}
+
+// An agent that parked by itself keeps its timer: a cut that then waits for the battery
+// must not meet it while that starts it.
+func TestALeaseOutlastsTheCutThatMayBeComing(t *testing.T) {
+	for _, row := range []struct {
+		phase Phase
+		cut   bool
+		want  time.Duration
+	}{{Stopping, true, 4 * time.Hour}, {Committed, true, 8 * time.Hour}, {Dark, true, 8 * time.Hour}, {Committed, false, 4 * time.Hour}} {
+		c := handmade(doing(row.phase, Stop, StepCut), func(c *core) { c.r.UPS.Cut = row.cut })
+		if got := LeaseFor(c.r, c.s).ParkLongest; got != row.want {
+			t.Errorf("%s, with a cut %v: a node parks for %s, want %s", row.phase, row.cut, got, row.want)
+		}
+	}
+}
+
 func TestALeaseParksBeforeTheBatteryIsEmpty(t *testing.T) {
 	for minutes, want := range map[float64]time.Duration{60: 57 * time.Minute, 3: 30 * time.Second} {
 		c := handmade(func(c *core) { c.s.Seen.UPS.Charge = &minutes })

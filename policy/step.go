@@ -109,7 +109,7 @@ func (c *core) started(w Started) {
 		c.tookBack(p)
 	}
 	o.Pending, o.RetryAt = nil, c.s.Now
-	if o.Step == StepPause || o.Step == StepDrain || o.Step == StepAwait {
+	if slices.Contains([]StepName{StepSnapshot, StepPause, StepDrain, StepAwait}, o.Step) {
 		c.enter(StepSnapshot) // what the Swarm is like has to be asked anew
 	}
 	if !rebooted {
@@ -207,6 +207,10 @@ func (c *core) missed() {
 		c.tell("contact_lost", "critical", "", "The UPS no longer answers, on battery: going on with what it said last.")
 		return
 	}
+	if c.s.Phase == Recovering && c.s.Outage.Step == StepWait {
+		c.tell("contact_lost", "warning", "", "The UPS no longer answers: what was stopped is put back when it does.")
+		return
+	}
 	c.tell("contact_lost", "warning", "", "The UPS no longer answers. Nothing is stopped for that; a loss of mains would not be noticed.")
 }
 
@@ -269,7 +273,7 @@ func (c *core) operator(w Operator) {
 					delete(o.Stages, i)
 				}
 			}
-			if !armed && CanAbort(c.s) == nil {
+			if !armed && c.s.Phase != Recovering && CanAbort(c.s) == nil {
 				c.abort(w.By)
 			}
 		}
@@ -287,7 +291,7 @@ func CanAbort(s State) error {
 		return fmt.Errorf("there is no outage to abort")
 	case s.Phase == Committed || s.Phase == Dark:
 		return fmt.Errorf("outage %s is committed: nodes are being stopped and the outlets will cycle", s.Outage.ID)
-	case s.Phase == Recovering:
+	case s.Phase == Recovering && (s.Outage.Aborted || s.Outage.Step != StepWait):
 		return fmt.Errorf("outage %s is already being undone", s.Outage.ID)
 	}
 	return nil
@@ -295,6 +299,10 @@ func CanAbort(s State) error {
 
 func (c *core) abort(by string) {
 	c.s.Outage.Aborted = true
+	if c.s.Phase == Recovering {
+		c.restore("by order of " + by)
+		return
+	}
 	if c.touched() {
 		c.restore("aborted by " + by)
 		return

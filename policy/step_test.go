@@ -27,6 +27,8 @@ func TestAStartForgetsWhatWasOnlySeen(t *testing.T) {
 		{"in an outage, only the contact", handmade(quiet, outage(func(o *Outage) { o.RetryAt = time.Minute })), "outage.retry_at=1h0m0s; " + nodes + "; seen.ups.contact=false; seen.ups.gone=1h0m0s"},
 		{"a step that needs to know the Swarm begins with it again", handmade(quiet, doing(Stopping, Stop, StepPause)),
 			"outage.deadline=1h0m30s; outage.step=snapshot; outage.step_began=1h0m0s; " + nodes + "; seen.ups.contact=false; seen.ups.gone=1h0m0s; snapshot"},
+		{"so does the one that asks, whose time may be over", handmade(quiet, doing(Stopping, Stop, StepSnapshot), outage(func(o *Outage) { o.Deadline = 59 * time.Minute })),
+			"outage.deadline=1h0m30s; outage.step_began=1h0m0s; " + nodes + "; seen.ups.contact=false; seen.ups.gone=1h0m0s; snapshot"},
 		{"so does one that drains", handmade(quiet, doing(Stopping, Stop, StepDrain)),
 			"outage.deadline=1h0m30s; outage.step=snapshot; outage.step_began=1h0m0s; " + nodes + "; seen.ups.contact=false; seen.ups.gone=1h0m0s; snapshot"},
 		{"and one that waits for the services", handmade(quiet, doing(Stopping, Stop, StepAwait)),
@@ -244,6 +246,10 @@ func TestAnOperatorOrders(t *testing.T) {
 		{"abort", rule{"aborting a stop", handmade(doing(Stopping, Stop, StepDrain), outage(func(o *Outage) { o.Before = []Before{{ID: "id01"}} })), undoing + "; tell info recovering"}},
 		{"abort", rule{"aborting without an outage", handmade(func(c *core) { c.s.Outage = nil }), ""}},
 		{"abort", rule{"aborting in the dark", handmade(doing(Dark, Stop, "")), ""}},
+		{"abort", rule{"an operator need not wait for what is to be put back", handmade(restoring(StepWait)), aborted + "outage.deadline=0; outage.doing_began=1h0m0s; outage.step_began=1h0m0s; tell info recovering"}},
+		{"abort", rule{"that is put back already", handmade(restoring(StepReturn)), ""}},
+		{"abort", rule{"nor twice", handmade(restoring(StepWait), outage(func(o *Outage) { o.Aborted = true })), ""}},
+		{"observe", rule{"observing lets what is to be put back wait", handmade(restoring(StepWait)), "armed=false; tell info mode_changed"}},
 		{"dance", rule{"what is no order", handmade(), ""}},
 	} {
 		hold(t, func(c *core) { c.operator(Operator{Order: row.order, By: "alice"}) }, []rule{row.rule})
@@ -270,7 +276,7 @@ func TestAnAbortThatWouldDoNothingSaysWhy(t *testing.T) {
 		{Dark, "outage o1 is committed: nodes are being stopped and the outlets will cycle"},
 		{Recovering, "outage o1 is already being undone"},
 	} {
-		c := handmade(func(c *core) { c.s.Phase = row.phase })
+		c := handmade(func(c *core) { c.s.Phase = row.phase }, outage(func(o *Outage) { o.Step = StepReturn }))
 		if row.phase == Mains {
 			c.s.Outage = nil
 		}

@@ -10,16 +10,16 @@ import (
 // as off: the connection ends while the last file systems are still synced.
 const Settle = 5 * time.Second
 
-// RetryAfter is the pause before an effect that failed is asked for again.
-const RetryAfter = 2 * time.Second
-
 // enter begins a step: its deadline and its effects.
 func (c *core) enter(step StepName) {
 	o := c.s.Outage
 	o.Step, o.StepBegan, o.OK, o.RetryAt, o.Why = step, c.s.Now, false, 0, ""
 	o.Deadline = c.s.Now + c.budget(step)
-	if step == StepDrain || step == StepAwait {
+	switch {
+	case step == StepDrain || step == StepAwait:
 		o.Deadline = max(c.s.Now+RetryAfter, o.DoingBegan+c.r.Budgets.Drain)
+	case step == StepSnapshot && !c.s.Seen.Swarm.Known: // the others can do nothing without it
+		o.Deadline = max(o.Deadline, o.DoingBegan+c.r.Budgets.Drain)
 	}
 	c.ask()
 }
@@ -69,251 +69,6 @@ func (c *core) progress() bool {
 		return true
 	}
 	return false
-}
-
-// ask emits the effects that the step still lacks. What another step asked for may
-// still run beside it, such as the park of a node that started again.
-func (c *core) ask() {
-	o := c.s.Outage
-	switch o.Step {
-	case StepSnapshot:
-		if !c.running(DoSnapshot) {
-			c.emit(Effect{Kind: DoSnapshot, Reason: "to know the Swarm as it is before anything is changed"})
-		}
-	case StepPause:
-		c.change(c.inStage("active"), "pause", "so that nothing moves to a node that stops too")
-	case StepDrain:
-		c.change(c.inStage("active", "pause"), "drain", "to stop its services with their own grace periods")
-	case StepAwait:
-		c.await()
-	case StepIdle:
-		c.idle()
-	case StepNodes:
-		c.stopNodes()
-	case StepCut:
-		if !o.OK && !c.running(DoCut) {
-			c.emit(Effect{Kind: DoCut, Delay: c.cutDelay(), Reason: c.cutReason()})
-		}
-	case StepHost:
-		if h, ok := c.host(); ok && o.Runs[h.Name].State != Parked && !c.pending(h.Name) {
-			c.park(h, "it holds the UPS's cable, so it goes last")
-		}
-	default:
-		c.askRestoring()
-	}
-}
-
-// running is whether an effect of the kind was asked for and has not ended.
-func (c *core) running(kind EffectKind) bool {
-	return slices.ContainsFunc(c.s.Outage.Pending, func(p Pending) bool { return p.Kind == kind })
-}
-
-// inStage lists the Swarm's nodes that the stage is about and that have one of
-// the availabilities.
-func (c *core) inStage(availabilities ...string) []SwarmNode {
-	o := c.s.Outage
-	var nodes []SwarmNode
-	for _, n := range c.s.Seen.Swarm.Nodes {
-		if o.Doing == Shed && !slices.Contains(o.Shed, n.Name) {
-			continue
-		}
-		if slices.Contains(availabilities, n.Availability) {
-			nodes = append(nodes, n)
-		}
-	}
-	return nodes
-}
-
-// change notes how the nodes were, then changes them.
-func (c *core) change(nodes []SwarmNode, to, why string) {
-	o := c.s.Outage
-	if c.running(DoChange) {
-		return
-	}
-	if len(nodes) == 0 || !c.s.Seen.Swarm.Quorum {
-		o.OK = true // nothing to tell, or nobody who could be told
-		return
-	}
-	var changes []Change
-	for _, n := range nodes {
-		if !slices.ContainsFunc(o.Before, func(b Before) bool { return b.ID == n.ID }) {
-			o.Before = append(o.Before, Before{ID: n.ID, Name: n.Name, Availability: n.Availability, Down: !n.Ready})
-		}
-		changes = append(changes, Change{ID: n.ID, Name: n.Name, Availability: to, Outage: o.ID})
-	}
-	c.emit(Effect{Kind: DoChange, Changes: changes, Reason: why})
-}
-
-// changed takes what was done into the picture of the Swarm, until the next
-// snapshot shows it.
-func (c *core) changed() {
-	to := map[StepName]string{StepPause: "pause", StepDrain: "drain"}[c.s.Outage.Step]
-	if to == "" {
-		return
-	}
-	nodes := c.inStage("active", "pause")
-	c.s.Seen.Swarm.Nodes = slices.Clone(c.s.Seen.Swarm.Nodes)
-	for i, n := range c.s.Seen.Swarm.Nodes {
-		if slices.Contains(nodes, n) {
-			c.s.Seen.Swarm.Nodes[i].Availability = to
-		}
-	}
-}
-
-func (c *core) await() {
-	o := c.s.Outage
-	var ids []string
-	for _, b := range o.Before {
-		if o.Doing == Stop || slices.Contains(o.Shed, b.Name) {
-			ids = append(ids, b.ID)
-		}
-	}
-	if len(ids) == 0 {
-		o.OK = true
-		return
-	}
-	if c.running(DoAwait) {
-		return
-	}
-	c.emit(Effect{Kind: DoAwait, Nodes: ids, Reason: "a node is stopped only after its services"})
-}
-
-func (c *core) stopNodes() {
-	o := c.s.Outage
-	for _, n := range c.r.Nodes {
-		if n.UPSHost || c.pending(n.Name) || c.away(n.Name) {
-			continue
-		}
-		run, seen := o.Runs[n.Name], c.s.Seen.Nodes[n.Name]
-		again := seen.Connected && seen.BootID != run.BootID // it started since
-		if s := run.State; s != Up && s != Idle && s != Asked && s != Booting && !(again && (s == Halting || s == Halted)) {
-			continue
-		}
-		if run.State == Booting && !seen.Connected {
-			o.RetryAt = c.s.Now + RetryAfter // nobody is there yet who could be told
-			continue
-		}
-		if c.mode(n) == Halted {
-			o.Halts = true
-			c.emit(Effect{Kind: DoHalt, Node: n.Name, Reason: "the battery is at its end; the UPS's power cycle wakes it"})
-		} else {
-			c.park(n, "the battery is at its end; parked it can still start again by itself")
-		}
-	}
-}
-
-// park orders a park whose longest time outlasts whatever is still coming.
-func (c *core) park(n NodeRules, why string) {
-	o, b := c.s.Outage, c.r.Budgets
-	longest := c.r.ParkLongest
-	switch {
-	case o.CutAt > c.s.Now:
-		longest = o.CutAt - c.s.Now + AfterCut
-	case c.cuts() && o.CutAt == 0:
-		longest = min(longest, c.nodesBudget()+b.Swarm+c.cutDelay()+b.Park+AfterCut)
-	}
-	c.emit(Effect{Kind: DoPark, Node: n.Name, Delay: longest, Reason: why})
-}
-
-// AfterCut is how long after the outlets should have gone off a node with power
-// takes it that they will not (invariant 6).
-const AfterCut = 120 * time.Second
-
-// shortDelay is the least delay of a cut that leaves the UPS host its time to park.
-func (c *core) shortDelay() time.Duration {
-	d := 15 * time.Second
-	if h, ok := c.host(); ok && c.s.Outage.Runs[h.Name].State != Parked {
-		d += c.r.Budgets.Park
-	}
-	return c.steps(d)
-}
-
-// steps rounds a delay up to the device's step.
-func (c *core) steps(d time.Duration) time.Duration {
-	if step := c.r.UPS.DelayStep; step > 0 {
-		d = (d + step - 1) / step * step
-	}
-	return d
-}
-
-// cutDelay is the delay of a cut that is armed now.
-func (c *core) cutDelay() time.Duration {
-	d := c.shortDelay()
-	if c.starting() {
-		d = max(d, c.bootTime()+c.r.Budgets.Park)
-	}
-	later := c.learning()
-	for _, n := range c.r.Nodes {
-		if before, _, ok := c.startsIn(n.Name); ok && before > 0 {
-			later = min(later, before-c.r.UPS.DelayStep) // rounded up, it is still before
-		}
-	}
-	d = c.steps(max(d, later))
-	for range c.r.Nodes { // each node may push it into another's start
-		for _, n := range c.r.Nodes {
-			if before, after, ok := c.startsIn(n.Name); ok && !n.UPSHost && d > before {
-				d = max(d, c.steps(after))
-			}
-		}
-	}
-	return d
-}
-
-// hostStarts is whether the timer of the UPS host's park starts it too soon for a cut:
-// the controller goes with it, and knows nothing of that cut afterwards.
-func (c *core) hostStarts() bool {
-	h, ok := c.host()
-	before, _, starts := c.startsIn(h.Name)
-	return ok && starts && c.shortDelay() > before
-}
-
-// startsIn is in what time at the latest and at the soonest a cut has to come, so that
-// it does not take a node while its own clock, or the timer of its park, starts it:
-// before that (the device counts in steps, too), or after it is up and parked again.
-func (c *core) startsIn(name string) (before, after time.Duration, starts bool) {
-	run, seen, boot := c.s.Outage.Runs[name], c.s.Seen.Nodes[name], c.bootTime()
-	in := run.Alarm - c.s.Now
-	there := seen.Connected && seen.BootID != run.BootID
-	starts = (run.State == Halted || run.State == Parked) && run.Alarm > 0 && in+boot > 0 && !there
-	return in - c.r.UPS.DelayStep - Settle, in + boot + c.r.Budgets.Park, starts
-}
-
-// starting is whether nodes may be starting, since nothing is heard of them and
-// the outlets went off before; on battery a node that was seen to go off is not.
-func (c *core) starting() bool {
-	o, u := c.s.Outage, c.s.Seen.UPS
-	return o.Cut && slices.ContainsFunc(c.r.Nodes, func(n NodeRules) bool {
-		return !c.s.Seen.Nodes[n.Name].Connected && !c.away(n.Name) && (u.Power == OnMains || o.Runs[n.Name].State != Halted)
-	})
-}
-
-func (c *core) cutReason() string {
-	if c.s.Seen.UPS.Power == OnMains && c.s.Outage.Halts {
-		return "mains is back, but halted nodes start only by a power cycle"
-	}
-	if c.s.Seen.UPS.Power == OnMains {
-		return "mains is back: what was armed for later comes now"
-	}
-	if c.s.Phase == Dark && c.s.Outage.CutAt > c.s.Now {
-		return "it has shown how far this battery goes"
-	}
-	if c.learning() > 0 {
-		return "late, to see with all nodes down how far this battery goes; sooner if mains is back"
-	}
-	return "so that every node starts again when mains is back"
-}
-
-// halts is the run of a node that was told to halt.
-func (c *core) halts(p Pending) Run {
-	run := Run{State: Halting, BootID: c.s.Seen.Nodes[p.Node].BootID, At: p.At}
-	if p.Delay > 0 && p.Kind == DoHalt {
-		run.Alarm = p.At + p.Delay
-	}
-	return run
-}
-
-func (c *core) pending(node string) bool {
-	return slices.ContainsFunc(c.s.Outage.Pending, func(p Pending) bool { return p.Node == node })
 }
 
 // complete is whether nothing of the step is left to do.
@@ -399,12 +154,20 @@ func (c *core) settle() {
 			}
 			run.State = Halted
 			o.Runs[n.Name] = run
+			c.stoppedAfterAll(n.Name)
 			if o.Step == StepReturn { // only now it can be woken
 				o.Deadline = max(o.Deadline, c.s.Now+2*c.r.Budgets.Boot)
 			}
 			c.tell("node_stopped", "info", n.Name, n.Name+" is off.")
 		}
 	}
+}
+
+// stoppedAfterAll takes a node that was given up and has stopped since from those that
+// did not.
+func (c *core) stoppedAfterAll(name string) {
+	o := c.s.Outage
+	o.Unclean = slices.DeleteFunc(o.Unclean, func(n string) bool { return n == name })
 }
 
 // next goes to the step after the one that ended.
@@ -449,52 +212,5 @@ func (c *core) next() {
 		o.Step = ""
 	default:
 		c.nextRestoring()
-	}
-}
-
-func (c *core) result(w Result) {
-	o := c.s.Outage
-	if o == nil {
-		return
-	}
-	i := slices.IndexFunc(o.Pending, func(p Pending) bool { return p.ID == w.ID })
-	if i < 0 {
-		return // of an effect that nobody waits for any more
-	}
-	p := o.Pending[i]
-	o.Pending = slices.Delete(o.Pending, i, i+1)
-	seen := c.s.Seen.Nodes[p.Node]
-	if w.Outcome != Done {
-		if p.Kind == DoHalt && w.Outcome == Lost && !seen.Connected {
-			o.Runs[p.Node] = c.halts(p)
-			return
-		}
-		o.Why = w.Text
-		o.RetryAt = c.s.Now + RetryAfter
-		o.NoLearning = o.NoLearning || p.Kind == DoCut // it may be the delay that it does not take
-		return
-	}
-	switch p.Kind {
-	case DoHalt:
-		o.Runs[p.Node] = c.halts(p)
-	case DoPark:
-		c.measure(p.Node, DoPark, c.s.Now-p.At)
-		o.Runs[p.Node] = Run{State: Parked, BootID: seen.BootID, Alarm: p.At + p.Delay}
-		c.tell("node_stopped", "info", p.Node, p.Node+" is parked: as safe as off, and able to start again.")
-	case DoReboot:
-		o.Runs[p.Node] = Run{State: Booting, BootID: seen.BootID, At: c.s.Now}
-	case DoWake:
-		o.Runs[p.Node] = Run{State: Booting, BootID: o.Runs[p.Node].BootID, At: c.s.Now}
-	case DoClear:
-		o.Runs[p.Node] = Run{State: Idle, BootID: seen.BootID}
-	case DoChange:
-		o.OK = true
-		c.changed()
-	case DoCut:
-		c.measure(Rack, DoCut, c.s.Now-p.At)
-		o.OK, o.Cut, o.CutAt, o.Halts = true, true, c.s.Now+w.Delay, false
-		c.tell("cut_armed", "critical", "", fmt.Sprintf("The UPS switches its outlets off in %s, and on again with mains.", Short(w.Delay)))
-	default:
-		o.OK = true
 	}
 }

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"strings"
 	"testing"
 	"time"
 )
@@ -24,7 +25,8 @@ func TestAStepGoesOn(t *testing.T) {
 		{"but each node by itself", handmade(doing(Committed, Stop, StepNodes), waiting(DoHalt, "node02")), "outage.halts=true; halt node03; halt node04"},
 		{"a cut that is armed is not asked for", handmade(doing(Committed, Stop, StepCut), outage(func(o *Outage) { o.OK = true })), ""},
 		{"a cut that is not, is", handmade(doing(Committed, Stop, StepCut)), "cut 2 min"},
-		{"the host parks", handmade(doing(Dark, Stop, StepHost)), "park node01 8 min"},
+		{"the host parks, for long where no cut comes", handmade(doing(Dark, Stop, StepHost)), "park node01 4.0 h"},
+		{"where it is asked for again, for as long as that takes", handmade(doing(Dark, Stop, StepHost), outage(func(o *Outage) { o.Halts = true })), "park node01 8 min"},
 		{"once", handmade(doing(Dark, Stop, StepHost), runs("node01", Parked)), ""},
 		{"where there is one", handmade(doing(Dark, Stop, StepHost), func(c *core) { c.r.Nodes[0].UPSHost = false }), ""},
 		{"nobody waits for services that were not moved", handmade(doing(Stopping, Stop, StepAwait)), "outage.ok=true"},
@@ -45,6 +47,22 @@ func TestEachStepHasItsTime(t *testing.T) {
 		c := handmade(doing(Stopping, Stop, StepPause), outage(func(o *Outage) { o.DoingBegan = time.Hour - began }))
 		if c.enter(StepDrain); c.s.Outage.Deadline != time.Hour+want {
 			t.Errorf("%s after the stop began, the drain has %s, want %s", began, c.s.Outage.Deadline-time.Hour, want)
+		}
+	}
+}
+
+func TestASwarmThatNobodyKnowsIsAskedForAsLongAsTheDrainMayTake(t *testing.T) {
+	for _, row := range []struct {
+		known bool
+		ago   time.Duration // the stop began
+		want  time.Duration
+	}{
+		{true, 0, 30 * time.Second}, {false, 0, time.Minute}, {false, 20 * time.Second, 40 * time.Second}, {false, time.Minute, 30 * time.Second},
+	} {
+		c := handmade(doing(Stopping, Stop, ""), outage(func(o *Outage) { o.DoingBegan = time.Hour - row.ago }))
+		c.s.Seen.Swarm.Known = row.known
+		if c.enter(StepSnapshot); c.s.Outage.Deadline != time.Hour+row.want {
+			t.Errorf("known %v, %s after the stop began: it has %s, want %s", row.known, row.ago, c.s.Outage.Deadline-time.Hour, row.want)
 		}
 	}
 }
@@ -82,6 +100,7 @@ func TestTheNodesAreStopped(t *testing.T) {
 }
 
 func TestAParkOutlastsWhatIsStillComing(t *testing.T) {
+	nothing := func(c *core) { c.r.UPS.Cut, c.r.ParkLongest = false, time.Minute } // no cut comes
 	for _, row := range []struct {
 		name string
 		core *core
@@ -93,6 +112,10 @@ func TestAParkOutlastsWhatIsStillComing(t *testing.T) {
 		{"all that comes before a cut that is not armed yet", handmade(), 7*time.Minute + 40*time.Second},
 		{"but no longer than the longest", handmade(func(c *core) { c.r.ParkLongest = 5 * time.Minute }), 5 * time.Minute},
 		{"where no cut comes, the longest", handmade(func(c *core) { c.r.UPS.Cut = false }), 4 * time.Hour},
+		{"however long the outage has lasted", handmade(nothing), time.Minute},
+		{"as long as it has, if it started in vain", handmade(nothing, runs("node01", Parked)), 10 * time.Minute},
+		{"or the whole rack did", handmade(nothing, outage(func(o *Outage) { o.Early = true })), 10 * time.Minute},
+		{"or the longest, if that is longer", handmade(nothing, runs("node01", Parked), func(c *core) { c.r.ParkLongest = 11 * time.Minute }), 11 * time.Minute},
 	} {
 		if row.core.park(row.core.r.Nodes[0], "because"); row.core.out[0].Delay != row.want {
 			t.Errorf("%s: it parks for %s, want %s", row.name, row.core.out[0].Delay, row.want)
@@ -145,14 +168,15 @@ func TestTheCutLeavesTime(t *testing.T) {
 			c.s.Seen.UPS.Charge = new(20.0)
 			c.r.Nodes[1].Draw = 0.001
 		}), 8 * time.Minute},
-		{"for a node whose clock starts it before, to start and park", handmade(alarm(90 * time.Second)), 5 * time.Minute},
-		{"and at the same time", handmade(alarm(2 * time.Minute)), 5 * time.Minute},
-		{"and within the device's steps", handmade(alarm(3*time.Minute + 5*time.Second - 1)), 7 * time.Minute},
+		{"for a node whose clock starts it before, to start and park", handmade(alarm(90 * time.Second)), 6 * time.Minute},
+		{"and at the same time", handmade(alarm(2 * time.Minute)), 6 * time.Minute},
+		{"and within the device's steps", handmade(alarm(3*time.Minute + 5*time.Second - 1)), 8 * time.Minute},
 		{"not for one that starts after", handmade(alarm(3*time.Minute + 5*time.Second)), 2 * time.Minute},
 		{"nor long after", handmade(alarm(time.Hour)), 2 * time.Minute},
-		{"for one that starts now", handmade(alarm(0)), 3 * time.Minute},
+		{"for one that starts now", handmade(alarm(0)), 4 * time.Minute},
 		{"not where it has started already", handmade(alarm(0), back("node02")), 2 * time.Minute},
-		{"nor where it must long have", handmade(alarm(-2 * time.Minute)), 2 * time.Minute},
+		{"for one that its order may have made late", handmade(step(0), runs("node01", Parked), alarm(-3*time.Minute+1)), time.Minute + 1},
+		{"not where it must long have started", handmade(step(0), runs("node01", Parked), alarm(-3*time.Minute)), 15 * time.Second},
 		{"nor where it was not halted", handmade(alarm(90*time.Second), outage(func(o *Outage) { o.Runs["node02"] = Run{State: Booting, Alarm: o.Runs["node02"].Alarm} })), 2 * time.Minute},
 	} {
 		if got := row.core.cutDelay(); got != row.want {
@@ -225,6 +249,7 @@ func TestANodeThatHaltsIsOffOnceItIsGoneForLongEnough(t *testing.T) {
 		{"not sooner", handmade(runs("node02", Halting), gone("node02", Settle-1)), ""},
 		{"not while it is there", handmade(runs("node02", Halting)), ""},
 		{"so is one whose order was taken back, which measures nothing", handmade(runs("node02", Asked), gone("node02", Settle)), off},
+		{"one that was given up has stopped after all", handmade(runs("node02", Missed), gone("node02", Settle), outage(func(o *Outage) { o.Unclean = []string{"node02"} })), strings.Replace(off, "; ", "; outage.unclean.0 gone; ", 1)},
 		{"not one that was not told", handmade(gone("node02", Settle)), ""},
 		{"what returns then has its time from there", handmade(doing(Recovering, Restoring, StepReturn), runs("node02", Asked), gone("node02", Settle), outage(func(o *Outage) { o.Deadline = time.Hour + time.Minute })),
 			"outage.deadline=1h4m0s; " + off},
@@ -266,6 +291,7 @@ func TestAResult(t *testing.T) {
 	hold(t, play(Failed), []rule{
 		{"that failed is asked for again", handmade(waiting(DoHalt, "node02")), again},
 		{"so is one of a node that is gone", handmade(waiting(DoHalt, "node02"), gone("node02", 0)), again},
+		{"one that was given up is tried again with less hurry", handmade(waiting(DoPark, "node02"), runs("node02", Missed)), strings.Replace(again, "1h0m2s", "1h0m30s", 1)},
 		{"a cut that failed may have been too late for the device", handmade(waiting(DoCut, "")), "outage.no_learning=true; " + again},
 		{"which is kept in mind", handmade(waiting(DoHalt, "node02"), outage(func(o *Outage) { o.NoLearning = true })), again},
 		{"of an effect that nobody waits for", handmade(), ""},
@@ -279,6 +305,8 @@ func TestAResult(t *testing.T) {
 	hold(t, play(Done), []rule{
 		{"a halt", handmade(waiting(DoHalt, "node02")), "outage.runs.node02.at=59m30s; outage.runs.node02.boot_id=1; outage.runs.node02.state=halting"},
 		{"a park", handmade(waiting(DoPark, "node02")), "measured.node02.park.0=30s; outage.runs.node02.alarm=59m30s; outage.runs.node02.boot_id=1; outage.runs.node02.state=parked; tell info node_stopped node02"},
+		{"a park of what was given up", handmade(waiting(DoPark, "node02"), runs("node02", Missed), outage(func(o *Outage) { o.Unclean = []string{"node02", "node03"} })),
+			"measured.node02.park.0=30s; outage.runs.node02.alarm=59m30s; outage.runs.node02.at gone; outage.runs.node02.state=parked; outage.unclean.0=node03; outage.unclean.1 gone; tell info node_stopped node02"},
 		{"a reboot", handmade(waiting(DoReboot, "node02")), "outage.runs.node02.at=1h0m0s; outage.runs.node02.boot_id=1; outage.runs.node02.state=booting"},
 		{"a wake", handmade(waiting(DoWake, "node02"), runs("node02", Halted)), "outage.runs.node02.at=1h0m0s; outage.runs.node02.state=booting"},
 		{"a clear", handmade(waiting(DoClear, "node02")), "outage.runs.node02.boot_id=1; outage.runs.node02.state=idle"},

@@ -97,7 +97,7 @@ func (c *core) wakeCommitted(w *waker) {
 	if c.s.Phase == Dark && o.Halts && o.CutAt == 0 { // the cut is asked for again
 		at := max(o.RetryAt, o.StepBegan+cutRetry)
 		if h, ok := c.host(); ok && c.hostStarts() { // not while its host starts
-			at = max(at, o.Runs[h.Name].Alarm+c.bootTime())
+			at = max(at, o.Runs[h.Name].Alarm+c.r.Budgets.Park+c.bootTime())
 		}
 		w.offer(at)
 	}

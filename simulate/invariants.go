@@ -43,7 +43,7 @@ func (l *lastwatt) check(e policy.Effect) {
 func (l *lastwatt) moved(e policy.Effect) {
 	o := l.state.Outage
 	for _, n := range l.w.nodes {
-		told := slices.ContainsFunc(o.Before, func(b policy.Before) bool { return b.Name == n.name }) || len(o.Before) > 0 && l.quorum()
+		told := slices.ContainsFunc(o.Before, func(b policy.Before) bool { return b.Name == n.name }) || len(o.Before) > 0 && l.w.quorum()
 		told = told && n.state == up && n.linked && !n.hangsDrain
 		if n.name == e.Node && told && !n.drained() && l.w.now < o.DoingBegan+l.rules.Budgets.Drain {
 			l.w.breaks("invariant 4: %s %s before its services had moved", e.Kind, e.Node)

@@ -18,20 +18,26 @@ type lastwatt struct {
 	state  policy.State
 	up     bool // its process
 	boots  int
-	told   int                     // times on battery
-	tells  func(e policy.Effect)   // where somebody wants the story
-	leases map[string]policy.Lease // the last that each node got
-	looked time.Duration           // at the Swarm
+	told   int                   // times on battery
+	tells  func(e policy.Effect) // where somebody wants the story
+	leases map[string]lease      // the last that each node got
+	looked time.Duration         // at the Swarm
 	// written is the state as it was when the controller's machine parked:
 	// nothing can be written down after that.
 	written *policy.State
+}
+
+// A lease is what a node's agent was told last, and when.
+type lease struct {
+	policy.Lease
+	at time.Duration
 }
 
 // swarmEvery is how often the Swarm is looked at.
 const swarmEvery = time.Minute
 
 func newLastwatt(w *world, r policy.Rules) *lastwatt {
-	l := &lastwatt{w: w, rules: r, state: policy.Initial(), up: true, boots: 1, leases: map[string]policy.Lease{}}
+	l := &lastwatt{w: w, rules: r, state: policy.Initial(), up: true, boots: 1, leases: map[string]lease{}}
 	l.state.Armed = true
 	return l
 }
@@ -42,7 +48,9 @@ func (l *lastwatt) begin() {
 		l.seen(n)
 	}
 	l.swarm()
-	l.reading()
+	if !l.w.deaf {
+		l.reading()
+	}
 }
 
 func (l *lastwatt) busy() bool {
@@ -75,7 +83,7 @@ func (l *lastwatt) contact(lost bool) { l.send(policy.Contact{Lost: lost}) }
 
 // swarm sends the Swarm as a manager that can be reached sees it.
 func (l *lastwatt) swarm() {
-	s := policy.Swarm{Known: true, Quorum: l.quorum()}
+	s := policy.Swarm{Known: true, Quorum: l.w.quorum()}
 	s.Absent = !slices.ContainsFunc(l.w.nodes, func(n *node) bool { return n.truth.Manager })
 	leader := false
 	for _, n := range l.w.nodes {
@@ -90,20 +98,6 @@ func (l *lastwatt) swarm() {
 	l.send(policy.SwarmSeen{Swarm: s})
 }
 
-func (l *lastwatt) quorum() bool {
-	managers, ready, reached := 0, 0, false
-	for _, n := range l.w.nodes {
-		if n.truth.Manager {
-			managers++
-			if n.state == up {
-				ready++
-				reached = reached || n.linked
-			}
-		}
-	}
-	return reached && ready > managers/2
-}
-
 func (l *lastwatt) seen(n *node) {
 	if n.truth.UPSHost && !n.on() {
 		l.up = false // the controller goes with its machine
@@ -111,6 +105,9 @@ func (l *lastwatt) seen(n *node) {
 	}
 	if n.truth.UPSHost && n.state == parked {
 		l.written = new(l.state.Clone())
+	}
+	if !n.on() {
+		delete(l.leases, n.name) // an agent that starts knows of none
 	}
 	connected := n.linked && (n.state == up || n.state == halting || n.state == parking || n.state == parked)
 	if !connected {
@@ -152,14 +149,13 @@ func (l *lastwatt) orphans() {
 
 // orphan lets a node do what its last lease says, if it hears nothing more.
 func (l *lastwatt) orphan(n *node) {
-	lease := l.leases[n.name]
-	if lease.ParkAfter <= 0 || n.state != up {
+	held := l.leases[n.name]
+	if held.ParkAfter <= 0 || n.state != up {
 		return
 	}
-	boot := n.boot
-	l.w.after(lease.ParkAfter, func() {
-		if n.boot == boot && !(l.up && n.linked) && !n.dead {
-			n.park(lease.ParkLongest, func() {})
+	l.w.after(held.ParkAfter, func() {
+		if l.leases[n.name] == held && !(l.up && n.linked) && !n.dead {
+			n.park(held.ParkLongest, func() {})
 		}
 	})
 }
@@ -178,13 +174,13 @@ func (l *lastwatt) send(what policy.What) {
 		}
 		l.do(e)
 	}
-	lease := policy.LeaseFor(l.rules, l.state)
+	told := lease{policy.LeaseFor(l.rules, l.state), l.w.now}
 	for _, n := range l.w.nodes {
-		if !n.linked {
+		if !n.linked || !n.on() || n.state == booting {
 			continue
 		}
-		l.leases[n.name] = lease
-		if lease.Release && n.state == parked {
+		l.leases[n.name] = told
+		if told.Release && n.state == parked {
 			boot := n.boot
 			l.w.after(2*time.Second, func() {
 				if n.state == parked && n.boot == boot {
@@ -219,7 +215,7 @@ func (l *lastwatt) do(e policy.Effect) {
 			l.swarm()
 			done()
 		case policy.DoChange:
-			if !l.quorum() {
+			if !l.w.quorum() {
 				answer(policy.Failed, "the Swarm has no quorum", 0)
 				return
 			}

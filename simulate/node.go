@@ -35,7 +35,11 @@ type node struct {
 	hangsDrain   bool
 	hangsHalt    bool
 	resume       func() // ends a halt or park that hung
+	crashed      bool   // by a fault of its own, which lasts
 }
+
+// faulty is whether a fault of its own keeps it from being as before.
+func (n *node) faulty() bool { return n.crashed || n.hangsHalt || !n.linked }
 
 func (n *node) on() bool { return n.state != halted && n.state != dead }
 
@@ -113,6 +117,9 @@ func (n *node) haltAfter(containers time.Duration) {
 // park makes it safe to lose power, and calls done then; after longest it starts
 // again by itself.
 func (n *node) park(longest time.Duration, done func()) {
+	if n.state == parked { // the agent says that it is; its timer stays as it was
+		done()
+	}
 	if n.state != up {
 		return
 	}
@@ -160,9 +167,9 @@ func (n *node) reboot() {
 	n.start()
 }
 
-// start boots it, if it has power and is off.
+// start boots it, if it has power, is off and has no fault of its own.
 func (n *node) start() {
-	if n.on() {
+	if n.on() || n.crashed {
 		return
 	}
 	n.state = booting
@@ -173,7 +180,7 @@ func (n *node) start() {
 			return
 		}
 		n.state, n.idle, n.drainedAt = up, false, n.w.now // nothing runs on it yet
-		n.stopped(false)
+		n.started()
 		if n.truth.UPSHost {
 			n.w.player.powered()
 		}
@@ -186,21 +193,16 @@ func (n *node) lose() {
 	if !n.on() {
 		return
 	}
-	clean := n.state == parked
+	n.stopped(n.state == parked)
 	n.state = dead
-	n.stopped(true)
-	if s := n.w.spell(); s != nil && !clean {
-		f := s.nodes[n.name]
-		f.clean--
-		f.dirty++
-	}
 	n.w.player.seen(n)
 }
 
 // crash takes it out of service by a fault of its own, or starts it again.
 func (n *node) crash(on bool) {
+	n.crashed = on
 	if !on {
-		if n.w.outlets {
+		if n.w.outlets && n.state == dead { // what was halted stays so
 			n.start()
 		}
 		return
@@ -209,28 +211,10 @@ func (n *node) crash(on bool) {
 		return
 	}
 	n.state = dead
-	n.stopped(true)
-	if s := n.w.spell(); s != nil {
-		s.nodes[n.name].clean-- // that was nobody's doing
+	if f := n.books(); f != nil && f.offSince < 0 {
+		f.offSince = n.w.now // no stop of anybody's doing
 	}
 	n.w.player.seen(n)
-}
-
-// stopped keeps the books of the spell.
-func (n *node) stopped(off bool) {
-	s := n.w.spell()
-	if s == nil {
-		return
-	}
-	f := s.nodes[n.name]
-	switch {
-	case off && f.offSince < 0:
-		f.clean++
-		f.offSince = n.w.now
-	case !off && f.offSince >= 0:
-		f.off += n.w.now - f.offSince
-		f.offSince = -1
-	}
 }
 
 // link cuts or mends the connection of its agent.

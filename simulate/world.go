@@ -52,23 +52,6 @@ type player interface {
 	busy() bool // an outage is not over for it
 }
 
-// A spell is one time without mains, until everything is as before.
-type spell struct {
-	at, ended, restored time.Duration // ended and restored are 0 until then
-	rack                yardstick.Rack
-	service             time.Duration
-	committed, cut      bool
-	margin              *time.Duration
-	nodes               map[string]*fate
-}
-
-// A fate is what a spell did to one machine.
-type fate struct {
-	clean, dirty int
-	offSince     time.Duration // -1 while it runs
-	off          time.Duration
-}
-
 func newWorld(s config.Scenario) *world {
 	b := s.Rack.Battery
 	w := &world{truth: s.Rack, mains: true, outlets: true, battery: sim.Battery{CapacityWh: b.CapacityWh, Health: b.Health,
@@ -174,13 +157,6 @@ func (w *world) reckon(to time.Duration) {
 	}
 }
 
-func (w *world) spell() *spell {
-	if len(w.spells) == 0 {
-		return nil
-	}
-	return w.spells[len(w.spells)-1]
-}
-
 // serving is whether the services are up.
 func (w *world) serving() bool {
 	n := 0
@@ -198,6 +174,7 @@ func (w *world) setMains(on bool) {
 	}
 	w.mains = on
 	if !on {
+		w.close()
 		s := &spell{at: w.now, rack: w.rack(), nodes: map[string]*fate{}}
 		for _, n := range w.nodes {
 			s.nodes[n.name] = &fate{offSince: -1}
@@ -250,15 +227,19 @@ func (w *world) poll() {
 	}
 }
 
-// settled notes when everything is as before.
-func (w *world) settled() {
-	s := w.spell()
-	if s == nil || s.restored > 0 || s.ended == 0 {
-		return
+// quorum is whether the Swarm has one, and a manager that can be reached.
+func (w *world) quorum() bool {
+	managers, ready, reached := 0, 0, false
+	for _, n := range w.nodes {
+		if n.truth.Manager {
+			managers++
+			if n.state == up {
+				ready++
+				reached = reached || n.linked
+			}
+		}
 	}
-	if !slices.ContainsFunc(w.nodes, func(n *node) bool { return n.state != up || n.availability != "active" }) {
-		s.restored = w.now
-	}
+	return reached && ready > managers/2
 }
 
 // lose takes the power of the outlets away.
@@ -267,7 +248,7 @@ func (w *world) lose(string) {
 		return
 	}
 	s := w.spell()
-	if s != nil && s.committed && s.margin == nil {
+	if s != nil && s.margin == nil {
 		left := time.Duration(0)
 		if w.battery.Wh > 0 {
 			left = w.battery.Lasts(w.load())

@@ -48,7 +48,7 @@ func TestAPlanIsToldFromAConfigurationAlone(t *testing.T) {
 		}
 	}
 	status, out, _ := run1(t, "plan", "--config", path)
-	if status != exitOK || !strings.Contains(out, "by the configured battery at 50 W (table of models)") || !strings.Contains(out, " 50 W  ") {
+	if status != exitOK || !strings.Contains(out, "(the configured battery) at 50 W (table of models)") || !strings.Contains(out, " 50 W  ") {
 		t.Errorf("for people, status %d:\n%s", status, out)
 	}
 }

@@ -190,7 +190,7 @@ func printPlan(w io.Writer, s rack.Snapshot, most int) {
 		head += " (and it were armed)"
 	}
 	if p.TimeToEmpty != nil {
-		head += fmt.Sprintf("; about %s of battery by %s", policy.Short(*p.TimeToEmpty), p.Method)
+		head += fmt.Sprintf("; about %s of battery (%s)", policy.Short(*p.TimeToEmpty), p.Method)
 	}
 	if p.LoadMethod != "" {
 		head += fmt.Sprintf(" at %s (%s)", p.Load, p.LoadMethod)
