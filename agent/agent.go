@@ -361,17 +361,19 @@ func (a *Agent) clear(ctx context.Context) {
 	}
 }
 
+// park makes the machine safe to lose power. One that is parked already, by its
+// lease perhaps, counts its longest time anew: the controller reckons with that
+// of its own order.
 func (a *Agent) park(ctx context.Context, longest time.Duration) error {
-	a.mu.Lock()
-	parked := a.parked
-	a.mu.Unlock()
-	if parked {
-		return nil
-	}
 	if longest <= 0 {
 		return errors.New("park: it needs a longest time")
 	}
-	a.clear(ctx)
+	a.mu.Lock()
+	parked := a.parked
+	a.mu.Unlock()
+	if !parked {
+		a.clear(ctx)
+	}
 	if err := a.c.Machine.Park(ctx, longest); err != nil {
 		return err
 	}

@@ -131,6 +131,18 @@ func TestAnOrderThatIsSaidAgainIsDoneOnce(t *testing.T) {
 	})
 }
 
+func TestAParkedNodeCountsItsLongestTimeAnewWhenItIsToldAgain(t *testing.T) {
+	bubble(t, func(t *testing.T, a *Agent, m *computer) {
+		say(t, a, "e1", link.ParkNode, `{"longest_ms":60000}`)
+		if r := say(t, a, "e2", link.ParkNode, `{"longest_ms":1800000}`); r.Err != "" {
+			t.Errorf("result = %+v", r)
+		}
+		if got := m.all(); got != "park 1m0s, park 30m0s" {
+			t.Errorf("it did %q, want the timer armed again with the second order's time", got)
+		}
+	})
+}
+
 func TestAnOrderThatFailedIsTriedAgain(t *testing.T) {
 	bubble(t, func(t *testing.T, a *Agent, m *computer) {
 		m.err = errors.New("the disk is full")

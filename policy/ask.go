@@ -182,7 +182,9 @@ func (c *core) result(w Result) {
 	case DoHalt:
 		o.Runs[p.Node] = c.halts(p)
 	case DoPark:
-		c.measure(p.Node, DoPark, c.s.Now-p.At)
+		if !p.Parked {
+			c.measure(p.Node, DoPark, c.s.Now-p.At)
+		}
 		o.Runs[p.Node] = Run{State: Parked, BootID: seen.BootID, Alarm: p.At + p.Delay}
 		c.stoppedAfterAll(p.Node)
 		c.tell("node_stopped", "info", p.Node, p.Node+" is parked: as safe as off, and able to start again.")

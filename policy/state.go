@@ -261,6 +261,9 @@ type Pending struct {
 	// At is when it was asked for; Delay is the effect's.
 	At    time.Duration `json:"at,omitempty"`
 	Delay time.Duration `json:"delay,omitempty"`
+	// Parked is whether the node was parked then already: what it takes is no
+	// measure of a park.
+	Parked bool `json:"parked,omitempty"`
 }
 
 // Before is how a node of the Swarm was before Lastwatt changed it.

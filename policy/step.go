@@ -326,7 +326,7 @@ func (c *core) emit(e Effect) {
 	}
 	if e.Kind != Tell && e.Kind != Cancel {
 		e.Deadline = o.Deadline
-		o.Pending = append(o.Pending, Pending{ID: e.ID, Kind: e.Kind, Node: e.Node, At: c.s.Now, Delay: e.Delay})
+		o.Pending = append(o.Pending, Pending{ID: e.ID, Kind: e.Kind, Node: e.Node, At: c.s.Now, Delay: e.Delay, Parked: c.s.Seen.Nodes[e.Node].Parked})
 	}
 	c.out = append(c.out, e)
 }

@@ -291,7 +291,7 @@ func TestAnAbortThatWouldDoNothingSaysWhy(t *testing.T) {
 }
 
 func TestAnEffectIsWaitedForUnlessItIsAWordOrACancel(t *testing.T) {
-	c := handmade(outage(func(o *Outage) { o.Deadline = 2 * time.Hour }))
+	c := handmade(outage(func(o *Outage) { o.Deadline = 2 * time.Hour }), func(c *core) { c.s.Seen.Nodes["node03"] = Node{Connected: true, Parked: true} })
 	c.emit(Effect{Kind: DoHalt, Node: "node02", Delay: time.Minute})
 	c.emit(Effect{Kind: Tell})
 	c.emit(Effect{Kind: Cancel, Node: "e101"})
@@ -303,9 +303,12 @@ func TestAnEffectIsWaitedForUnlessItIsAWordOrACancel(t *testing.T) {
 	if want := []Pending{{ID: "e101", Kind: DoHalt, Node: "node02", At: time.Hour, Delay: time.Minute}}; !slices.Equal(c.s.Outage.Pending, want) {
 		t.Errorf("%+v is waited for, want %+v", c.s.Outage.Pending, want)
 	}
+	if c.emit(Effect{Kind: DoPark, Node: "node03"}); !c.s.Outage.Pending[1].Parked {
+		t.Errorf("%+v is waited for, want it known that the node was parked then", c.s.Outage.Pending[1])
+	}
 	c.s.Outage = nil
-	if c.tell("mode_changed", "info", "", "Armed."); c.out[3].Outage != "" {
-		t.Errorf("without an outage a word belongs to %q", c.out[3].Outage)
+	if c.tell("mode_changed", "info", "", "Armed."); c.out[4].Outage != "" {
+		t.Errorf("without an outage a word belongs to %q", c.out[4].Outage)
 	}
 }
 

@@ -305,6 +305,8 @@ func TestAResult(t *testing.T) {
 	hold(t, play(Done), []rule{
 		{"a halt", handmade(waiting(DoHalt, "node02")), "outage.runs.node02.at=59m30s; outage.runs.node02.boot_id=1; outage.runs.node02.state=halting"},
 		{"a park", handmade(waiting(DoPark, "node02")), "measured.node02.park.0=30s; outage.runs.node02.alarm=59m30s; outage.runs.node02.boot_id=1; outage.runs.node02.state=parked; tell info node_stopped node02"},
+		{"a park of what was parked already is no measure", handmade(waiting(DoPark, "node02"), outage(func(o *Outage) { o.Pending[0].Parked = true })),
+			"outage.runs.node02.alarm=59m30s; outage.runs.node02.boot_id=1; outage.runs.node02.state=parked; tell info node_stopped node02"},
 		{"a park of what was given up", handmade(waiting(DoPark, "node02"), runs("node02", Missed), outage(func(o *Outage) { o.Unclean = []string{"node02", "node03"} })),
 			"measured.node02.park.0=30s; outage.runs.node02.alarm=59m30s; outage.runs.node02.at gone; outage.runs.node02.state=parked; outage.unclean.0=node03; outage.unclean.1 gone; tell info node_stopped node02"},
 		{"a reboot", handmade(waiting(DoReboot, "node02")), "outage.runs.node02.at=1h0m0s; outage.runs.node02.boot_id=1; outage.runs.node02.state=booting"},

@@ -36,6 +36,7 @@ type node struct {
 	hangsHalt    bool
 	resume       func() // ends a halt or park that hung
 	crashed      bool   // by a fault of its own, which lasts
+	timer        int    // how often the timer that starts it again was armed
 }
 
 // faulty is whether a fault of its own keeps it from being as before.
@@ -117,7 +118,8 @@ func (n *node) haltAfter(containers time.Duration) {
 // park makes it safe to lose power, and calls done then; after longest it starts
 // again by itself.
 func (n *node) park(longest time.Duration, done func()) {
-	if n.state == parked { // the agent says that it is; its timer stays as it was
+	if n.state == parked {
+		n.startsAfter(longest)
 		done()
 	}
 	if n.state != up {
@@ -133,14 +135,23 @@ func (n *node) park(longest time.Duration, done func()) {
 			n.state = parked
 			n.w.player.seen(n)
 			done()
-			if longest > 0 {
-				n.w.after(longest, func() {
-					if n.state == parked && n.boot == boot {
-						n.reboot()
-					}
-				})
-			}
+			n.startsAfter(longest)
 		})
+	})
+}
+
+// startsAfter has the timer of a parked node start it after longest, and not when
+// it was to before; 0 leaves it as it is.
+func (n *node) startsAfter(longest time.Duration) {
+	if longest <= 0 {
+		return
+	}
+	n.timer++
+	timer, boot := n.timer, n.boot
+	n.w.after(longest, func() {
+		if n.state == parked && n.boot == boot && n.timer == timer {
+			n.reboot()
+		}
 	})
 }
 
