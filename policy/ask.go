@@ -170,11 +170,11 @@ func (c *core) result(w Result) {
 			o.Runs[p.Node] = c.halts(p)
 			return
 		}
+		if c.refusedAgain(p) {
+			return
+		}
 		o.Why = w.Text
 		o.RetryAt = c.s.Now + RetryAfter
-		if o.Runs[p.Node].State == Missed { // it was given up: there is no hurry
-			o.RetryAt = c.s.Now + cutRetry
-		}
 		o.NoLearning = o.NoLearning || p.Kind == DoCut // it may be the delay that it does not take
 		return
 	}
@@ -204,4 +204,19 @@ func (c *core) result(w Result) {
 	default:
 		o.OK = true
 	}
+}
+
+// refusedAgain notes when a node that was stopped or given up, and did not park when it
+// was told to again, is told once more; and whether nothing else waits for it.
+func (c *core) refusedAgain(p Pending) bool {
+	run := c.s.Outage.Runs[p.Node]
+	if p.Kind != DoPark || !down(run.State) {
+		return false
+	}
+	run.Again = c.s.Now + RetryAfter
+	if run.State == Missed { // there is no hurry
+		run.Again = c.s.Now + cutRetry
+	}
+	c.s.Outage.Runs[p.Node] = run
+	return run.State == Missed
 }

@@ -152,18 +152,22 @@ func (c *core) returned() {
 	}
 	for _, n := range c.r.Nodes {
 		run, seen := o.Runs[n.Name], c.s.Seen.Nodes[n.Name]
-		if n.UPSHost || !down(run.State) || c.pending(n.Name) || !seen.Connected || seen.Parked {
+		if n.UPSHost || !down(run.State) || c.pending(n.Name) || !seen.Connected || seen.Parked || c.s.Now < run.Again {
 			continue
 		}
 		why := why
 		switch {
 		case seen.BootID != run.BootID:
-		case run.State == Missed && seen.Since >= run.At && c.s.Now >= o.RetryAt: // it does not halt
+		case run.State == Missed && seen.Since >= run.At: // it does not halt
 			why = "it was given up, but it is there"
 		default:
 			continue
 		}
-		o.Deadline = max(o.Deadline, c.s.Now+c.r.Budgets.Park)
+		deadline := o.Deadline
+		o.Deadline = max(deadline, c.s.Now+c.r.Budgets.Park)
 		c.park(n, why)
+		if run.Again > 0 { // the step is not to last as long as the node refuses
+			o.Deadline = deadline
+		}
 	}
 }

@@ -113,6 +113,13 @@ func TestANodeThatStartsTooEarlyParks(t *testing.T) {
 	is := func(name string, since time.Duration) func(*core) {
 		return func(c *core) { c.s.Seen.Nodes[name] = Node{Connected: true, BootID: "1", Since: since} }
 	}
+	again := func(name string, at time.Duration) func(*core) {
+		return outage(func(o *Outage) {
+			run := o.Runs[name]
+			run.Again = at
+			o.Runs[name] = run
+		})
+	}
 	hold(t, func(c *core) { c.returned() }, []rule{
 		{"while mains is away", started(), "park node02 4.0 h"},
 		{"in a time of its own", started(outage(func(o *Outage) { o.Deadline = time.Hour })), "outage.deadline=1h1m0s; park node02 4.0 h"},
@@ -124,7 +131,9 @@ func TestANodeThatStartsTooEarlyParks(t *testing.T) {
 		{"one that was given up and is there", handmade(doing(Dark, Stop, ""), given(0)), "park node02 4.0 h"},
 		{"not while it may halt yet", handmade(doing(Dark, Stop, ""), given(50*time.Minute), is("node02", 49*time.Minute)), ""},
 		{"unless it came since it was told to", handmade(doing(Dark, Stop, ""), given(50*time.Minute), is("node02", 50*time.Minute)), "park node02 4.0 h"},
-		{"nor before it is to be tried again", handmade(doing(Dark, Stop, ""), given(0), outage(func(o *Outage) { o.RetryAt = time.Hour + 1 })), ""},
+		{"nor before it is to be tried again", handmade(doing(Dark, Stop, ""), given(0), again("node02", time.Hour+1)), ""},
+		{"be it that it started again", started(again("node02", time.Hour+1)), ""},
+		{"one that did not park before does so in the time that the step has", started(doing(Committed, Stop, StepCut), again("node02", time.Hour)), "park node02 8 min"},
 		{"nor where it is gone", handmade(doing(Dark, Stop, ""), given(0), gone("node02", 0)), ""},
 		{"nor where it parked by itself", handmade(doing(Dark, Stop, ""), parkedNode("node02"), given(0)), ""},
 		{"not on observe", started(func(c *core) { c.s.Armed = false }), ""},

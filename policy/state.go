@@ -285,6 +285,9 @@ type Run struct {
 	// or the timer of its park, starts it again; 0 is never.
 	At    time.Duration `json:"at,omitempty"`
 	Alarm time.Duration `json:"alarm,omitempty"`
+	// Again is when a node that is there, though it was stopped or given up, and
+	// that did not park is told to again; 0 is at once.
+	Again time.Duration `json:"again,omitempty"`
 }
 
 // leaving is whether the node was told to halt and is not known to be off: it may

@@ -291,7 +291,8 @@ func TestAResult(t *testing.T) {
 	hold(t, play(Failed), []rule{
 		{"that failed is asked for again", handmade(waiting(DoHalt, "node02")), again},
 		{"so is one of a node that is gone", handmade(waiting(DoHalt, "node02"), gone("node02", 0)), again},
-		{"one that was given up is tried again with less hurry", handmade(waiting(DoPark, "node02"), runs("node02", Missed)), strings.Replace(again, "1h0m2s", "1h0m30s", 1)},
+		{"one that was given up is tried again with less hurry", handmade(waiting(DoPark, "node02"), runs("node02", Missed)), "outage.runs.node02.again=1h0m30s"},
+		{"one that started again, sooner", handmade(waiting(DoPark, "node02"), runs("node02", Halted)), strings.Replace(again, "outage.retry_at=1h0m2s; ", "outage.retry_at=1h0m2s; outage.runs.node02.again=1h0m2s; ", 1)},
 		{"a cut that failed may have been too late for the device", handmade(waiting(DoCut, "")), "outage.no_learning=true; " + again},
 		{"which is kept in mind", handmade(waiting(DoHalt, "node02"), outage(func(o *Outage) { o.NoLearning = true })), again},
 		{"of an effect that nobody waits for", handmade(), ""},

@@ -94,6 +94,9 @@ func (c *core) wakeStep(w *waker) {
 func (c *core) wakeCommitted(w *waker) {
 	o, u := c.s.Outage, c.s.Seen.UPS
 	c.wakeStep(w)
+	for _, run := range o.Runs {
+		w.offer(run.Again)
+	}
 	if c.s.Phase == Dark && o.Halts && o.CutAt == 0 { // the cut is asked for again
 		at := max(o.RetryAt, o.StepBegan+cutRetry)
 		if h, ok := c.host(); ok && c.hostStarts() { // not while its host starts

@@ -66,6 +66,7 @@ func TestWakeIsTheNextTimeThatAnythingDependsOn(t *testing.T) {
 		{"a cut that halted nodes wait for, when it is asked for again", handmade(doing(Dark, Stop, StepCut), halted, tried(10*time.Second)), 20 * time.Second},
 		{"which may be later", handmade(doing(Dark, Stop, ""), halted, tried(10*time.Second), outage(func(o *Outage) { o.RetryAt = time.Hour + 25*time.Second })), 25 * time.Second},
 		{"when the host that its timer starts is there", handmade(doing(Dark, Stop, ""), halted, starts("node01", Parked, 0)), 3 * time.Minute},
+		{"a node that did not park, when it is told to again", handmade(doing(Dark, Stop, ""), outage(func(o *Outage) { o.Runs["node02"] = Run{State: Missed, Again: time.Hour + 20*time.Second} })), 20 * time.Second},
 		{"not where it is armed", handmade(doing(Dark, Stop, ""), halted, tried(10*time.Second), outage(func(o *Outage) { o.CutAt = time.Hour + time.Second })), never},
 		{"nor where nobody waits for it", handmade(doing(Dark, Stop, ""), tried(10*time.Second)), never},
 		{"nor before the dark", handmade(doing(Committed, Stop, StepCut), halted, tried(10*time.Second)), 10 * time.Minute},
