@@ -24,7 +24,8 @@ type Machine interface {
 	Halt(ctx context.Context) error
 	// Park brings it to where power may go at any moment: containers and
 	// engine stopped, everything on disk, file systems read-only. Before
-	// that it arms a timer that starts the machine again after longest.
+	// that it arms a timer that starts the machine again after longest, in
+	// place of one that is armed already; [ErrTimer] is that none is then.
 	Park(ctx context.Context, longest time.Duration) error
 	// Reboot starts a machine again, also a parked one.
 	Reboot(ctx context.Context) error
@@ -53,12 +54,6 @@ type Config struct {
 	Log     *slog.Logger
 }
 
-// A Sensor is a driver, by its configured name.
-type Sensor struct {
-	Name   string
-	Driver drivers.Driver
-}
-
 // An Agent is one node's. It is the [link.Listener] of the connection; Run and
 // the connection run at the same time.
 type Agent struct {
@@ -75,6 +70,11 @@ type Agent struct {
 	ended  bool
 	// restart is when a parked machine was last told to start again.
 	restart time.Time
+	// untimed is for how long the timer of a parked machine that has none is to
+	// be armed, and tried when that was tried last; 0 is that it has one.
+	untimed time.Duration
+	tried   time.Time
+	parking chan struct{} // has a token while nobody parks
 }
 
 // restartEvery is how often a parked machine that was released is told to start
@@ -90,12 +90,11 @@ type order struct {
 // keepOrders is how many results are kept for orders that are said again.
 const keepOrders = 100
 
-// parkTime bounds the parking that an agent does by itself.
-const parkTime = 2 * time.Minute
-
 // New makes an agent.
 func New(c Config) *Agent {
-	return &Agent{c: c, kick: make(chan struct{}, 1), orders: map[string]*order{}}
+	a := &Agent{c: c, kick: make(chan struct{}, 1), orders: map[string]*order{}, parking: make(chan struct{}, 1)}
+	a.parking <- struct{}{}
+	return a
 }
 
 // Self implements [link.Listener].
@@ -114,6 +113,11 @@ func (a *Agent) Leased(l link.Lease) {
 	if changed {
 		a.c.Log.Info("lease", "power", l.Power, "phase", l.Phase, "outage", l.Outage, "park_after", l.ParkAfter)
 	}
+	a.wake()
+}
+
+// wake has Run look again at what is to be done, and when.
+func (a *Agent) wake() {
 	select {
 	case a.kick <- struct{}{}:
 	default:
@@ -147,10 +151,13 @@ func (a *Agent) Run(ctx context.Context, report func(drivers.Reading)) error {
 	}
 }
 
-// untilSilent is how long until the lease runs out.
+// untilSilent is how long until the lease runs out, or a timer is to be armed.
 func (a *Agent) untilSilent() time.Duration {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.untimed > 0 {
+		return armEvery
+	}
 	if a.lease.ParkAfter <= 0 || a.parked {
 		return time.Minute
 	}
@@ -162,7 +169,8 @@ func (a *Agent) untilSilent() time.Duration {
 // mains silence means nothing: a dead controller stops no node.
 func (a *Agent) keep(ctx context.Context) {
 	a.mu.Lock()
-	l, parked := a.lease, a.parked
+	l, parked, untimed := a.lease, a.parked, a.untimed
+	arm := untimed > 0 && a.c.Clock.Now().Sub(a.tried) >= armEvery
 	silent := l.ParkAfter > 0 && a.c.Clock.Now().Sub(a.heard) >= l.ParkAfter
 	a.mu.Unlock()
 	switch {
@@ -180,11 +188,17 @@ func (a *Agent) keep(ctx context.Context) {
 		if err := a.c.Machine.Reboot(ctx); err != nil {
 			a.c.Log.Error("parked, but cannot start again", "err", err)
 		}
+	case arm:
+		ctx, cancel := context.WithTimeout(ctx, parkTime)
+		defer cancel()
+		if err := a.park(ctx, untimed, true); err != nil {
+			a.c.Log.Error("parked, but nothing starts it again", "err", err)
+		}
 	case silent && !parked:
 		a.c.Log.Warn("nothing heard from the controller on battery: parking", "for", l.ParkAfter)
 		ctx, cancel := context.WithTimeout(ctx, parkTime)
 		defer cancel()
-		if err := a.park(ctx, l.ParkLongest); err != nil {
+		if err := a.park(ctx, l.ParkLongest, false); err != nil {
 			a.c.Log.Error("not parked", "err", err)
 			a.mu.Lock()
 			a.heard = a.c.Clock.Now() // try again after another silence
@@ -258,7 +272,7 @@ func (a *Agent) do(ctx context.Context, o link.Order) (json.RawMessage, error) {
 		if err := json.Unmarshal(o.Args, &args); err != nil {
 			return nil, fmt.Errorf("%s: %w", o.Verb, err)
 		}
-		return nil, a.park(ctx, time.Duration(args.LongestMS)*time.Millisecond)
+		return nil, a.park(ctx, time.Duration(args.LongestMS)*time.Millisecond, true)
 	case link.RebootNode:
 		return nil, a.c.Machine.Reboot(ctx)
 	case link.PulseOutput, link.CycleOutput:
@@ -344,71 +358,4 @@ func (a *Agent) engine(ctx context.Context, o link.Order) (json.RawMessage, erro
 		return nil, nil
 	}
 	return nil, fmt.Errorf("unknown verb %q: this agent is older than its controller", o.Verb)
-}
-
-// clear stops what the drain left: jobs and containers that Swarm knows nothing
-// of. It takes half of the time at most, and never holds the halt up.
-func (a *Agent) clear(ctx context.Context) {
-	if a.c.Engine == nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	if n, err := a.c.Engine.StopContainers(ctx); err != nil {
-		a.c.Log.Warn("containers not stopped; going on", "err", err)
-	} else if n > 0 {
-		a.c.Log.Info("containers stopped", "count", n)
-	}
-}
-
-// park makes the machine safe to lose power. One that is parked already, by its
-// lease perhaps, counts its longest time anew: the controller reckons with that
-// of its own order.
-func (a *Agent) park(ctx context.Context, longest time.Duration) error {
-	if longest <= 0 {
-		return errors.New("park: it needs a longest time")
-	}
-	a.mu.Lock()
-	parked := a.parked
-	a.mu.Unlock()
-	if !parked {
-		a.clear(ctx)
-	}
-	if err := a.c.Machine.Park(ctx, longest); err != nil {
-		return err
-	}
-	a.mu.Lock()
-	a.parked = true
-	a.mu.Unlock()
-	a.c.Log.Info("parked", "longest", longest)
-	return nil
-}
-
-// sense keeps one sensor running. That it does not answer is told again and again:
-// the controller may not have been connected.
-func (a *Agent) sense(ctx context.Context, s Sensor, report func(drivers.Reading)) {
-	why := ""
-	tell := func() { report(drivers.Reading{At: a.c.Clock.Now(), Fact: drivers.Silent{Name: s.Name, Why: why}}) }
-	for ctx.Err() == nil {
-		err := s.Driver.Run(ctx, func(r drivers.Reading) {
-			if why != "" {
-				why = ""
-				a.c.Log.Info("sensor answers again", "device", s.Name)
-				tell()
-			}
-			report(r)
-		})
-		if ctx.Err() != nil {
-			return
-		}
-		if text := fmt.Sprint(err); text != why {
-			a.c.Log.Warn("sensor lost", "device", s.Name, "err", err)
-			why = text
-		}
-		tell()
-		select {
-		case <-ctx.Done():
-		case <-a.c.Clock.After(5 * time.Second):
-		}
-	}
 }

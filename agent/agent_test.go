@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -22,6 +23,7 @@ type computer struct {
 	mu   sync.Mutex
 	told []string
 	err  error
+	slow time.Duration // what a park takes
 }
 
 func (c *computer) note(s string) error {
@@ -30,8 +32,14 @@ func (c *computer) note(s string) error {
 	c.told = append(c.told, s)
 	return c.err
 }
+func (c *computer) fail(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.err = err
+}
 func (c *computer) Halt(context.Context) error { return c.note("halt") }
 func (c *computer) Park(_ context.Context, longest time.Duration) error {
+	time.Sleep(c.slow)
 	return c.note("park " + longest.String())
 }
 func (c *computer) Reboot(context.Context) error { return c.note("reboot") }
@@ -143,6 +151,46 @@ func TestAParkedNodeCountsItsLongestTimeAnewWhenItIsToldAgain(t *testing.T) {
 	})
 }
 
+func TestALeaseThatRunsOutWhileAnOrderParksLeavesTheOrdersTimer(t *testing.T) {
+	bubble(t, func(t *testing.T, a *Agent, m *computer) {
+		m.slow = 20 * time.Second
+		a.Leased(link.Lease{Power: "battery", Phase: "committed", ParkAfter: 30 * time.Second, ParkLongest: time.Hour})
+		time.Sleep(20 * time.Second)
+		say(t, a, "e1", link.ParkNode, `{"longest_ms":60000}`)
+		time.Sleep(time.Hour)
+		if got := m.all(); got != "park 1m0s" {
+			t.Errorf("it did %q", got)
+		}
+	})
+}
+
+func TestAParkedNodeThatLostItsTimerArmsItByItself(t *testing.T) {
+	bubble(t, func(t *testing.T, a *Agent, m *computer) {
+		say(t, a, "e1", link.ParkNode, `{"longest_ms":60000}`)
+		m.fail(fmt.Errorf("%w: no bus", ErrTimer))
+		if r := say(t, a, "e2", link.ParkNode, `{"longest_ms":1800000}`); r.Err == "" {
+			t.Error("the controller takes the new time for armed")
+		}
+		time.Sleep(15 * time.Second)
+		m.fail(nil)
+		time.Sleep(time.Hour)
+		if got := m.all(); got != "park 1m0s, park 30m0s, park 30m0s, park 30m0s" {
+			t.Errorf("it did %q, want the timer armed each 10 s until that is done", got)
+		}
+	})
+}
+
+func TestANodeThatDidNotParkForWantOfATimerIsLeftToItsOrders(t *testing.T) {
+	bubble(t, func(t *testing.T, a *Agent, m *computer) {
+		m.fail(ErrTimer)
+		say(t, a, "e1", link.ParkNode, `{"longest_ms":60000}`)
+		time.Sleep(time.Minute)
+		if got := m.all(); got != "park 1m0s" {
+			t.Errorf("it did %q", got)
+		}
+	})
+}
+
 func TestAnOrderThatFailedIsTriedAgain(t *testing.T) {
 	bubble(t, func(t *testing.T, a *Agent, m *computer) {
 		m.err = errors.New("the disk is full")
@@ -192,7 +240,7 @@ func TestParkingGoesOnWhereTheEngineDoesNotStop(t *testing.T) {
 func TestNothingIsParkedWithoutItsTimer(t *testing.T) {
 	dir := t.TempDir()
 	s := System{TimerCommands: [][]string{{"true"}, {"false"}}, ParkCommands: [][]string{{"touch", dir + "/parked"}}}
-	if err := s.Park(t.Context(), time.Minute); err == nil || !strings.HasPrefix(err.Error(), `arm the timer: "false"`) {
+	if err := s.Park(t.Context(), time.Minute); err == nil || !errors.Is(err, ErrTimer) || !strings.Contains(err.Error(), `arm the timer: "false"`) {
 		t.Errorf("Park = %v", err)
 	}
 	if run(t.Context(), "look", [][]string{{"test", "-e", dir + "/parked"}}, 0) == nil {

@@ -19,7 +19,7 @@ type System struct {
 	HaltCommands, ParkCommands, RebootCommands [][]string
 	// TimerCommands arm the timer that starts a parked machine again; the
 	// last one has to fail if the timer does not run (it is the reading
-	// back). LASTWATT_LONGEST_S is the time in whole seconds.
+	// back); the first may fail, since there may be no earlier timer to stop. LASTWATT_LONGEST_S is the time in whole seconds.
 	TimerCommands [][]string
 }
 
@@ -34,19 +34,24 @@ func DefaultSystem() System {
 		HaltCommands: [][]string{{"systemctl", "--no-block", "start", "poweroff.target"}},
 		TimerCommands: [][]string{
 			{"systemctl", "stop", "lastwatt-park.timer"},
-			{"systemd-run", "--unit=lastwatt-park", "--on-active=${LASTWATT_LONGEST_S}", "--timer-property=AccuracySec=1s", "systemctl", "--force", "reboot"},
+			// --collect: a reboot that failed would leave a unit that keeps its name.
+			{"systemd-run", "--collect", "--unit=lastwatt-park", "--on-active=${LASTWATT_LONGEST_S}", "--timer-property=AccuracySec=1s", "systemctl", "--force", "reboot"},
 			{"systemctl", "is-active", "--quiet", "lastwatt-park.timer"},
 		},
 		ParkCommands: [][]string{
 			// An engine whose Swarm has no quorum any more was seen to need
-			// more than 30 s; what comes after it must not wait for ever.
-			{"timeout", "-k", "5", "40", "systemctl", "stop", "docker.socket", "docker.service"},
+			// more than 30 s; what comes after it must not wait for ever. To systemctl
+			// a pattern that fits no unit is no failure: there may be no engine.
+			{"timeout", "-k", "5", "40", "systemctl", "stop", "docker.socke[t]", "docker.servic[e]"},
 			{"sync"},
 			{"sh", "-c", "echo s > /proc/sysrq-trigger && echo u > /proc/sysrq-trigger"},
 		},
 		RebootCommands: [][]string{{"systemctl", "--force", "reboot"}},
 	}
 }
+
+// ErrTimer is that nothing would start a parked machine again.
+var ErrTimer = errors.New("the timer that starts it again is not armed")
 
 // Or fills what s leaves empty from d.
 func (s System) Or(d System) System {
@@ -72,7 +77,7 @@ func (s System) Reboot(ctx context.Context) error { return run(ctx, "reboot", s.
 // come back.
 func (s System) Park(ctx context.Context, longest time.Duration) error {
 	if err := run(ctx, "arm the timer", s.TimerCommands, longest); err != nil {
-		return err
+		return fmt.Errorf("%w: %w", ErrTimer, err)
 	}
 	// Each for itself: a file system is made safe also where the engine did
 	// not stop.
