@@ -139,7 +139,8 @@ func (c *core) cameBack() bool {
 }
 
 // returned parks a node that started again while the battery is still all there is, or
-// before a cut that comes whatever mains does; and one that was given up and is there.
+// before a cut that comes whatever mains does; and one that was given up, or taken for off,
+// and is there.
 func (c *core) returned() {
 	o := c.s.Outage
 	coming := o.CutAt > c.s.Now
@@ -160,6 +161,8 @@ func (c *core) returned() {
 		case seen.BootID != run.BootID:
 		case run.State == Missed && seen.Since >= run.At: // it does not halt
 			why = "it was given up, but it is there"
+		case run.State == Halted && seen.Since > run.At: // the order may have been lost with the link
+			why = "it was taken for off, but it is there"
 		default:
 			continue
 		}

@@ -110,6 +110,9 @@ func TestANodeThatStartsTooEarlyParks(t *testing.T) {
 	given := func(told time.Duration) func(*core) {
 		return outage(func(o *Outage) { o.Runs["node02"] = Run{State: Missed, BootID: "1", At: told} })
 	}
+	taken := func(told time.Duration) func(*core) {
+		return outage(func(o *Outage) { o.Runs["node02"] = Run{State: Halted, BootID: "1", At: told} })
+	}
 	is := func(name string, since time.Duration) func(*core) {
 		return func(c *core) { c.s.Seen.Nodes[name] = Node{Connected: true, BootID: "1", Since: since} }
 	}
@@ -135,6 +138,8 @@ func TestANodeThatStartsTooEarlyParks(t *testing.T) {
 		{"be it that it started again", started(again("node02", time.Hour+1)), ""},
 		{"one that did not park before does so in the time that the step has", started(doing(Committed, Stop, StepCut), again("node02", time.Hour)), "park node02 8 min"},
 		{"nor where it is gone", handmade(doing(Dark, Stop, ""), given(0), gone("node02", 0)), ""},
+		{"one that was taken for off and is there", handmade(doing(Dark, Stop, ""), taken(50*time.Minute), is("node02", 51*time.Minute)), "park node02 4.0 h"},
+		{"not where nothing was heard of it since", handmade(doing(Dark, Stop, ""), taken(50*time.Minute), is("node02", 50*time.Minute)), ""},
 		{"nor where it parked by itself", handmade(doing(Dark, Stop, ""), parkedNode("node02"), given(0)), ""},
 		{"not on observe", started(func(c *core) { c.s.Armed = false }), ""},
 		{"not the host: it brings the controller", started(func(c *core) { c.r.Nodes[0].UPSHost, c.r.Nodes[1].UPSHost = false, true }), ""},

@@ -34,3 +34,30 @@ func TestANodeThatRefusesToParkHoldsNothingElseUp(t *testing.T) {
 		})
 	}
 }
+
+// TestANodeThatIsThereThoughItWasTakenForOffParks has the order to halt lost with the
+// link: the node counts as off, and runs.
+func TestANodeThatIsThereThoughItWasTakenForOffParks(t *testing.T) {
+	w := newWorld(t, rackRules())
+	w.rules.Stages = []Stage{{Name: "all", OnBattery: 5 * time.Minute}}
+	w.slow["halt node02"] = 24 * time.Hour
+	link := func(cut bool) {
+		w.nodes["node02"].cutOff = cut
+		w.seen("node02")
+	}
+	w.run(time.Minute)
+	w.setMains(false)
+	w.run(6*time.Minute + 10*time.Second)
+	id := w.state.Outage.Pending[0].ID
+	link(true)
+	w.send(Result{ID: id, Outcome: Lost})
+	w.run(6*time.Minute + 25*time.Second)
+	if got := w.state.Outage.Runs["node02"].State; got != Halted {
+		t.Errorf("node02 is %s", got)
+	}
+	link(false)
+	w.run(20 * time.Minute)
+	if w.outlets || w.nodes["node02"].dirty > 0 {
+		t.Errorf("power is there: %v; node02 lost it while it ran %d times\n%s", w.outlets, w.nodes["node02"].dirty, w.log.String())
+	}
+}
