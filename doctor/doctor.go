@@ -78,7 +78,7 @@ type Agent struct {
 type Controller struct {
 	Err error // what is wrong with its configuration
 	// Feeds is all that its UPSes feed; Cut whether outlets are cut; Remote whether
-	// one of them is read over the network.
+	// one that feeds something is read over the network.
 	Feeds       []string
 	Cut, Remote bool
 	// Broker is the MQTT broker's host and Port its port; empty is none.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io/fs"
 	"maps"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -222,7 +223,7 @@ func (f *Facts) controller(ctx context.Context, s Sources) {
 	}
 	for _, u := range c.UPS {
 		out.Feeds = append(out.Feeds, u.Feeds...)
-		out.Cut, out.Remote = out.Cut || u.Cut, out.Remote || u.Driver == "nut"
+		out.Cut, out.Remote = out.Cut || u.Cut, out.Remote || remote(u)
 	}
 	for _, n := range c.Nodes {
 		out.Nodes, out.Wake[n.Name] = append(out.Nodes, n.Name), n.Wake
@@ -248,6 +249,25 @@ func (f *Facts) controller(ctx context.Context, s Sources) {
 		out.Running = true
 		f.unchecked("what the controller itself complains of", err)
 	}
+}
+
+// remote is whether a UPS that feeds something is read over the network.
+func remote(u config.UPS) bool {
+	var keys map[string]any
+	if len(u.Feeds) == 0 || u.Decode(&keys) != nil {
+		return false
+	}
+	address, _ := keys["address"].(string)
+	host := address
+	if at, err := url.Parse(address); err == nil && at.Host != "" {
+		host = at.Hostname()
+	} else if u.Driver != "nut" {
+		return false // a serial port, or no address at all
+	} else if name, _, err := net.SplitHostPort(address); err == nil {
+		host = name
+	}
+	ip := net.ParseIP(strings.Trim(host, "[]"))
+	return host != "localhost" && (ip == nil || !ip.IsLoopback())
 }
 
 // directory looks at where a state is kept.

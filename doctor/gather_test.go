@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"lastwatt/config"
 	"lastwatt/drivers"
 	"lastwatt/drivers/all"
 	"lastwatt/rack"
@@ -212,6 +213,32 @@ func TestWhetherAClockGoesOnWithoutPower(t *testing.T) {
 		f.keepsTime(Sources{Root: root})
 		if (f.KeepsTime == nil) != (c.want == nil) || f.KeepsTime != nil && *f.KeepsTime != *c.want || (f.KeepsTime == nil) != (len(f.Unchecked) == 1) {
 			t.Errorf("%s: %v, want %v; unknown: %v", c.name, f.KeepsTime, c.want, f.Unchecked)
+		}
+	}
+}
+
+func TestWhichUPSIsReadOverTheNetwork(t *testing.T) {
+	for entry, want := range map[string]bool{
+		"driver: nut, address: 10.0.0.5":                                     true,
+		"driver: nut, address: 'nas:3493'":                                   true,
+		"driver: nut, address: localhost":                                    false,
+		"driver: nut, address: '127.0.0.1:3493'":                             false,
+		"driver: nut, address: '[::1]:3493'":                                 false,
+		"driver: modbus, map: apc-smart-ups, address: 'tcp://10.0.0.5'":      true,
+		"driver: modbus, map: apc-smart-ups, address: 'tcp://localhost:502'": false,
+		"driver: modbus, map: apc-smart-ups, address: /dev/ttyUSB0":          false,
+		"driver: usbhid": false,
+	} {
+		text := "ups: [{name: main, feeds: [node01], " + entry + "}]\nnodes: {node01: {wake: ups, ups_host: true}}\n"
+		c, err := config.Parse("rack.yaml", []byte(text), all.Kinds())
+		if err != nil {
+			t.Fatalf("%s: %v", entry, err)
+		}
+		if got := remote(c.UPS[0]); got != want {
+			t.Errorf("%s: %v", entry, got)
+		}
+		if c.UPS[0].Feeds = nil; remote(c.UPS[0]) {
+			t.Errorf("%s: one that is only watched counts", entry)
 		}
 	}
 }
