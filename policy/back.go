@@ -69,11 +69,13 @@ func (c *core) booted() {
 	}
 }
 
-// isParked is whether the node is there, parked, and was not just told to start.
+// isParked is whether the node is there, parked, and was not just told to start. An
+// agent that started again since knows nothing of the park.
 func (c *core) isParked(name string) bool {
 	seen, run := c.s.Seen.Nodes[name], c.s.Outage.Runs[name]
 	told := run.State == Booting && run.BootID == seen.BootID && c.s.Now < run.At+rebootAgain
-	return seen.Connected && seen.Parked && !told
+	parked := seen.Parked || run.State == Parked && seen.BootID == run.BootID
+	return seen.Connected && parked && !told
 }
 
 // rebootAgain is after what time a node that was told to start, and is still

@@ -131,7 +131,9 @@ func TestParkedNodesStartTheHostLast(t *testing.T) {
 	}{
 		{"parked", Run{State: Parked, BootID: "1"}, Node{Connected: true, Parked: true, BootID: "1"}, true},
 		{"gone", Run{State: Parked, BootID: "1"}, Node{Parked: true, BootID: "1"}, false},
-		{"up", Run{State: Parked, BootID: "1"}, Node{Connected: true, BootID: "1"}, false},
+		{"up", Run{State: Parked, BootID: "1"}, Node{Connected: true, BootID: "2"}, false},
+		{"idle", Run{State: Idle, BootID: "1"}, Node{Connected: true, BootID: "1"}, false},
+		{"parked, and has an agent that was started again", Run{State: Parked, BootID: "1"}, Node{Connected: true, BootID: "1"}, true},
 		{"just told to start", Run{State: Booting, BootID: "1", At: time.Hour - rebootAgain + 1}, Node{Connected: true, Parked: true, BootID: "1"}, false},
 		{"told long ago", Run{State: Booting, BootID: "1", At: time.Hour - rebootAgain}, Node{Connected: true, Parked: true, BootID: "1"}, true},
 		{"started, and parked again", Run{State: Booting, BootID: "1", At: time.Hour - 1}, Node{Connected: true, Parked: true, BootID: "2"}, true},
