@@ -115,7 +115,7 @@ func (c *checker) waker(at []any, n Node, d drivers.Driver) {
 	}
 	w := n.Waker
 	has, ok := d.(safe)
-	if !ok {
+	if !ok || len(has.Safe()) == 0 {
 		c.wrong(append(at, "sensor"), "%s has no outputs: name a sensor that has", w.Sensor)
 		return
 	}

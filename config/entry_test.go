@@ -36,6 +36,7 @@ func TestWhatStartsANodeHasToLeaveItAlone(t *testing.T) {
 		{"another node's", "wake: relay, waker: {node: node01, sensor: other, output: a}", pins("off"), ""},
 		{"an output that is none", "wake: gpio, waker: {sensor: pins, output: b}", pins("off"), `nodes.node02.waker.output: "b" is no output of pins: want one of a`},
 		{"a sensor without outputs", "wake: gpio, waker: {sensor: pins, output: a}", "{name: pins, driver: board}", `nodes.node02.waker.sensor: pins has no outputs: name a sensor that has`},
+		{"a sensor whose outputs are left out", "wake: gpio, waker: {sensor: pins, output: a}", "{name: pins, driver: gpio, fans: [{name: top, line: GPIO17}]}", `nodes.node02.waker.sensor: pins has no outputs: name a sensor that has`},
 		{"a UPS among the sensors", "wake: ups", "{name: m, driver: modbus, address: tcp://it, map: apc-smart-ups}", "sensors[0]: it reads a UPS: list it under ups:"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
