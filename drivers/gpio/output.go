@@ -46,12 +46,12 @@ func (o *output) set(on bool) error {
 }
 
 func (o *output) readBack() error {
-	if o.released && !o.on {
-		return nil
-	}
 	v, err := o.lines.Values()
 	if err != nil {
 		return err
+	}
+	if o.released && !o.on {
+		return nil
 	}
 	if on := v&1 == 1; on != o.on {
 		return fmt.Errorf("output %s on line %s was set %s and %w", o.name, o.line, word(o.on), errReadBack)
@@ -62,9 +62,6 @@ func (o *output) readBack() error {
 // check reads the output again, and logs when it began or ceased to read
 // otherwise. Its error is that the chip is lost.
 func (o *output) check(log *slog.Logger) error {
-	if _, err := o.lines.Values(); err != nil {
-		return err
-	}
 	err := o.readBack()
 	if err != nil && !errors.Is(err, errReadBack) {
 		return err
