@@ -88,6 +88,10 @@ func (e expectation) rtu(b []byte) (lacks int, err error) {
 // tcpHeader is transaction, protocol, length and unit.
 const tcpHeader = 7
 
+// maxFrame is the length of the longest frame over TCP (Modbus Messaging on TCP/IP
+// implementation guide V1.0b, 3.1.2).
+const maxFrame = 260
+
 // tcp does the same for a frame of Modbus TCP. stale says that it is whole, and
 // belongs to another request.
 func (e expectation) tcp(b []byte) (lacks int, stale bool, err error) {
