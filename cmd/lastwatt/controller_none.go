@@ -16,5 +16,5 @@ func controllerCommand(_ context.Context, e env, _ []string) int { return leftOu
 func demo(_ context.Context, e env, _ []string) int { return leftOut(e, "demo") }
 
 func leftOut(e env, name string) int {
-	return fail(e, exitAbsent, fmt.Errorf("%s: this program was built for nodes, without it: build it without NODE=1", name))
+	return fail(e, exitAbsent, fmt.Errorf("%s: this program was built for nodes, without it: build it without BUILD=node", name))
 }

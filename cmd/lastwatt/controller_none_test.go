@@ -12,7 +12,7 @@ import (
 func TestTheBuildForNodesSaysWhatItLacks(t *testing.T) {
 	for _, name := range []string{"controller", "demo"} {
 		status, _, errs := run1(t, name)
-		if want := "lastwatt: " + name + ": this program was built for nodes, without it: build it without NODE=1\n"; status != exitAbsent || errs != want {
+		if want := "lastwatt: " + name + ": this program was built for nodes, without it: build it without BUILD=node\n"; status != exitAbsent || errs != want {
 			t.Errorf("%s: status %d, %q, want %d, %q", name, status, errs, exitAbsent, want)
 		}
 	}
