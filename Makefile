@@ -17,7 +17,7 @@ help:
 	@echo "make test       everything, as CI runs it (Debian 12, root or sudo)"
 	@echo "make test-pi    the GPIO driver on a Pi's kernel, on QEMU's boards (Debian 12)"
 	@echo "make bench      the figures of docs/performance.md, on this machine"
-	@echo "make install    PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)"
+	@echo "make install    PREFIX=$(PREFIX) DESTDIR=$(DESTDIR); BUILD=node leaves out what only a controller needs"
 	@echo "make uninstall  keeps the state, unless PURGE=1"
 
 build:

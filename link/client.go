@@ -26,7 +26,6 @@ import (
 	"time"
 
 	"lastwatt/clock"
-	"lastwatt/drivers"
 )
 
 const upgrade = "lastwatt/1"
@@ -155,6 +154,8 @@ type Client struct {
 
 	mu   sync.Mutex
 	wire *wire // nil while there is no connection
+	// reported has a token while the wire has reports to write.
+	reported chan struct{}
 
 	ended  chan struct{} // closed when Run ends
 	bounds sync.WaitGroup
@@ -251,14 +252,7 @@ func (c *Client) talk(w *wire) error {
 		return err
 	}
 	c.Log.Info("connected to the controller", "addr", c.Addr)
-	c.mu.Lock()
-	c.wire = w
-	c.mu.Unlock()
-	defer func() {
-		c.mu.Lock()
-		c.wire = nil
-		c.mu.Unlock()
-	}()
+	defer c.carry(w)()
 	g := guard{node: c.Node, session: session(f.Hello.Nonce, nonce)}
 	cancels := map[string]context.CancelFunc{}
 	for {
@@ -315,21 +309,6 @@ func (c *Client) begin(w *wire, o Order) context.CancelFunc {
 		}
 	})
 	return cancel
-}
-
-// Report sends a reading, if there is a connection.
-func (c *Client) Report(r drivers.Reading) error {
-	c.mu.Lock()
-	w := c.wire
-	c.mu.Unlock()
-	if w == nil {
-		return ErrNotConnected
-	}
-	p, err := toReport(r, c.Clock.Now())
-	if err != nil {
-		return err
-	}
-	return w.send(frame{Report: &p})
 }
 
 // Tell sends what [Listener.Self] says now, if there is a connection.

@@ -62,10 +62,39 @@ const writeTime = 5 * time.Second
 type wire struct {
 	conn net.Conn
 	r    *bufio.Reader
-	mu   sync.Mutex
+
+	mu     sync.Mutex // over what follows, and over writes
+	queued []byte     // lines that go out with the next write
 }
 
+// send writes f, after what is queued.
 func (w *wire) send(f frame) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.add(f); err != nil {
+		return err
+	}
+	return w.write()
+}
+
+// queue leaves f to the next write.
+func (w *wire) queue(f frame) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.add(f)
+}
+
+// flush writes what is queued.
+func (w *wire) flush() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.queued) == 0 {
+		return nil
+	}
+	return w.write()
+}
+
+func (w *wire) add(f frame) error {
 	data, err := json.Marshal(f)
 	if err != nil {
 		return fmt.Errorf("send: %w", err)
@@ -73,10 +102,14 @@ func (w *wire) send(f frame) error {
 	if len(data) >= maxLine {
 		return fmt.Errorf("send: %d bytes are more than a line may have", len(data))
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	w.queued = append(append(w.queued, data...), '\n')
+	return nil
+}
+
+func (w *wire) write() error {
 	w.conn.SetWriteDeadline(time.Now().Add(writeTime))
-	_, err = w.conn.Write(append(data, '\n'))
+	_, err := w.conn.Write(w.queued)
+	w.queued = w.queued[:0]
 	return err
 }
 

@@ -5,10 +5,7 @@ package link
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"time"
-
-	"lastwatt/drivers"
 )
 
 // Protocol is the version that both sides say in their greeting. One of
@@ -112,75 +109,3 @@ var (
 	// have been carried out.
 	ErrLost = errors.New("the connection ended before the result came")
 )
-
-// A report is a reading on its way: its age instead of its time, since clocks
-// differ.
-type report struct {
-	Kind  string          `json:"kind"`
-	AgeMS int64           `json:"age_ms"`
-	Fact  json.RawMessage `json:"fact"`
-}
-
-func toReport(r drivers.Reading, now time.Time) (report, error) {
-	data, err := json.Marshal(r.Fact)
-	if err != nil {
-		return report{}, err
-	}
-	kind := ""
-	switch r.Fact.(type) {
-	case drivers.UPS:
-		kind = "ups"
-	case drivers.Fan:
-		kind = "fan"
-	case drivers.Rail:
-		kind = "rail"
-	case drivers.Meter:
-		kind = "meter"
-	case drivers.Witness:
-		kind = "witness"
-	case drivers.Output:
-		kind = "output"
-	case drivers.Node:
-		kind = "node"
-	case drivers.Silent:
-		kind = "silent"
-	default:
-		return report{}, fmt.Errorf("report: unknown fact %T", r.Fact)
-	}
-	return report{kind, max(0, now.Sub(r.At)).Milliseconds(), data}, nil
-}
-
-func (p report) reading(source string, now time.Time) (drivers.Reading, error) {
-	r := drivers.Reading{Source: source, At: now.Add(-time.Duration(p.AgeMS) * time.Millisecond)}
-	var err error
-	switch p.Kind {
-	case "ups":
-		r.Fact, err = decode[drivers.UPS](p.Fact)
-	case "fan":
-		r.Fact, err = decode[drivers.Fan](p.Fact)
-	case "rail":
-		r.Fact, err = decode[drivers.Rail](p.Fact)
-	case "meter":
-		r.Fact, err = decode[drivers.Meter](p.Fact)
-	case "witness":
-		r.Fact, err = decode[drivers.Witness](p.Fact)
-	case "output":
-		r.Fact, err = decode[drivers.Output](p.Fact)
-	case "node":
-		r.Fact, err = decode[drivers.Node](p.Fact)
-	case "silent":
-		r.Fact, err = decode[drivers.Silent](p.Fact)
-	default:
-		err = fmt.Errorf("unknown kind %q", p.Kind)
-	}
-	if err != nil {
-		return r, fmt.Errorf("report: %w", err)
-	}
-	return r, nil
-}
-
-func decode[T drivers.Fact](data []byte) (drivers.Fact, error) {
-	var v T
-	err := json.Unmarshal(data, &v)
-	return v, err
-}

@@ -9,6 +9,7 @@ import (
 	"net"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -296,6 +297,64 @@ func TestAGuardLetsNothingOldThrough(t *testing.T) {
 		}
 		if got != c.want {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
+// paper notes what is written to it.
+type paper struct {
+	net.Conn
+	writes []string
+	err    error
+}
+
+func (p *paper) SetWriteDeadline(time.Time) error { return nil }
+func (p *paper) Write(b []byte) (int, error) {
+	p.writes = append(p.writes, string(b))
+	return len(b), p.err
+}
+
+func TestWhatIsReportedAtOneMomentIsOneWriteAndBeforeWhatIsSentLater(t *testing.T) {
+	p := &paper{}
+	w := &wire{conn: p}
+	for _, id := range []string{"a", "b", "c"} {
+		if err := w.queue(frame{Cancel: id}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := []string{`{"cancel":"a"}` + "\n" + `{"cancel":"b"}` + "\n" + `{"cancel":"c"}` + "\n"}
+	if err := w.flush(); err != nil || !slices.Equal(p.writes, want) {
+		t.Errorf("written: %q, %v, want %q", p.writes, err, want)
+	}
+	if err := errors.Join(w.queue(frame{Cancel: "d"}), w.send(frame{Cancel: "e"}), w.flush()); err != nil {
+		t.Fatal(err)
+	}
+	if want = append(want, `{"cancel":"d"}`+"\n"+`{"cancel":"e"}`+"\n"); !slices.Equal(p.writes, want) {
+		t.Errorf("written: %q, want %q", p.writes, want)
+	}
+}
+
+func TestReadingsReachTheControllerInTheirOrder(t *testing.T) {
+	s := start(t)
+	w := newWorker("b1")
+	c, stop := s.run("node02", s.join("node02"), w)
+	defer stop()
+	s.heard.next(t, s.heard.connected)
+	<-w.leases // both sides are connected
+	const many = 50
+	for i := range many {
+		if err := c.Report(drivers.Reading{At: time.Now(), Fact: drivers.Fan{Name: "top", Lost: uint64(i)}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range many {
+		select {
+		case r := <-s.heard.reports:
+			if f, ok := r.Fact.(drivers.Fan); !ok || f.Lost != uint64(i) || r.Source != "node02" {
+				t.Fatalf("reading %d is %+v", i, r)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("only %d of %d readings came", i, many)
 		}
 	}
 }

@@ -3,7 +3,11 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"os"
+	"runtime"
+	"runtime/debug"
 	"slices"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -29,6 +33,7 @@ func agentCommand(ctx context.Context, e env, args []string) int {
 	if err != nil {
 		return fail(e, exitConfig, err)
 	}
+	keepSmall()
 	log := slog.New(slog.NewTextHandler(e.err, nil))
 	clk := clock.Real()
 	own := board.New(board.Options{Clock: clk, Log: log})
@@ -63,6 +68,19 @@ func agentCommand(ctx context.Context, e env, args []string) int {
 	return exitOK
 }
 
+// keepSmall makes the process one that does little and seldom. With one of Go's
+// processors no idle one is woken to look for work; what waits in the kernel waits
+// beside it all the same. Garbage is collected when it is half of what is in use.
+// Who sets the environment's variables knows better.
+func keepSmall() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(1)
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(50)
+	}
+}
+
 // runAgent runs an agent and its connection until ctx ends.
 func runAgent(ctx context.Context, c agent.Config, addr, dir string) error {
 	a := agent.New(c)
@@ -77,4 +95,17 @@ func runAgent(ctx context.Context, c agent.Config, addr, dir string) error {
 		})
 	})
 	return g.Wait()
+}
+
+// openSensor makes the driver of a sensor; it opens nothing.
+func openSensor(s config.Sensor, kinds []drivers.Kind, clk clock.Clock, log *slog.Logger) (drivers.Driver, error) {
+	kind, err := drivers.Find(kinds, s.Driver)
+	if err != nil {
+		return nil, err
+	}
+	d, err := kind.New(s.Decode, drivers.Options{Name: s.Name, Log: log.With("device", s.Name), Now: clk.Now, After: clk.After})
+	if err != nil {
+		return nil, fmt.Errorf("sensor %q: %w", s.Name, err)
+	}
+	return d, nil
 }

@@ -1,3 +1,5 @@
+//go:build !node
+
 package main
 
 import (
@@ -212,19 +214,6 @@ func openSensors(cfg config.Config, kinds []drivers.Kind, h hostOf) ([]controlle
 		list = append(list, controller.Sensor{Name: s.Name, Driver: d})
 	}
 	return list, nil
-}
-
-// openSensor makes the driver of a sensor; it opens nothing.
-func openSensor(s config.Sensor, kinds []drivers.Kind, clk clock.Clock, log *slog.Logger) (drivers.Driver, error) {
-	kind, err := drivers.Find(kinds, s.Driver)
-	if err != nil {
-		return nil, err
-	}
-	d, err := kind.New(s.Decode, drivers.Options{Name: s.Name, Log: log.With("device", s.Name), Now: clk.Now, After: clk.After})
-	if err != nil {
-		return nil, fmt.Errorf("sensor %q: %w", s.Name, err)
-	}
-	return d, nil
 }
 
 func openDrivers(cfg config.Config, kinds []drivers.Kind, h hostOf) ([]controller.UPS, error) {

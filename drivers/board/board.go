@@ -125,7 +125,7 @@ type Board struct {
 
 // New makes the driver of the board that o describes. Nothing is opened yet.
 func New(o Options) *Board {
-	b := &Board{config: o.Config, files: files{o.Root}, clock: o.Clock, log: o.Log, firmware: o.Mailbox, smart: o.Drives,
+	b := &Board{config: o.Config, files: files{root: o.Root, seen: map[string][]chip{}}, clock: o.Clock, log: o.Log, firmware: o.Mailbox, smart: o.Drives,
 		levels: map[string]drivers.Level{}, said: map[string]string{}}
 	if o.Root == "" {
 		b.files.root = "/"
@@ -163,12 +163,16 @@ func (b *Board) Run(ctx context.Context, report func(drivers.Reading)) error {
 	b.start = b.startSettings()
 	defer b.stopFans()
 	b.driveFans()
-	var due time.Time
+	var next time.Time
 	for {
 		now := b.clock.Now()
+		due := !now.Before(next)
+		if due {
+			b.files.forget()
+		}
 		b.sample(now)
-		if !now.Before(due) {
-			due = now.Add(b.config.Poll - sampleEvery/2)
+		if due {
+			next = now.Add(b.config.Poll - sampleEvery/2)
 			b.report(now, report)
 		}
 		select {
@@ -369,6 +373,7 @@ func (b *Board) temperature() *drivers.Celsius {
 
 // driveFans sets the fans that are the driver's to set.
 func (b *Board) driveFans() {
+	b.files.forget()
 	for _, c := range b.driven() {
 		_ = b.trouble("drive fan "+c.Name, c.drive(b.files, c.Duty))
 	}
@@ -376,6 +381,7 @@ func (b *Board) driveFans() {
 
 // stopFans leaves them at full speed: nobody looks after them now.
 func (b *Board) stopFans() {
+	b.files.forget() // what is written has to be the right chip's
 	for _, c := range b.driven() {
 		_ = b.trouble("drive fan "+c.Name, c.drive(b.files, 100))
 	}

@@ -271,6 +271,20 @@ func TestAMeasuredDrawBeatsAnEstimate(t *testing.T) {
 	})
 }
 
+func TestAChipThatComesWhileTheBoardIsReadIsInTheNextReading(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, "pi5", Config{Rails: []RailConfig{{Name: "5V", Device: "ina219", Whole: true}}})
+		n, _, _ := r.facts(t, 25*time.Second, func(at time.Duration) {
+			if at == 13*time.Second {
+				boardtest.Grow(t, r.root, ina219)
+			}
+		})
+		if n.Method != "measured DC" {
+			t.Errorf("the draw is known by %q", n.Method)
+		}
+	})
+}
+
 // ina219 is a chip of the kernel's ina2xx driver (kernel documentation, hwmon/ina2xx).
 const ina219 = `sys/devices/platform/soc/i2c-1/1-0040/hwmon/hwmon*/name: ina219
 sys/devices/platform/soc/i2c-1/1-0040/hwmon/hwmon*/in0_input: 15

@@ -47,7 +47,7 @@ sys/devices/platform/soc/i2c-1/1-0044/iio:device*/in_current3_scale: 2
 		{config: RailConfig{Name: "12V", Device: "ads1115", At: "1-004a"}, wrong: `rail "12V": ads1015 at 1-004a gives no in_voltage0_raw with a scale: is the channel on in its overlay?`},
 		{config: RailConfig{Name: "12V", Device: "ina219", At: "0-0040"}, wrong: `rail "12V": no such device: no chip ina219 at 0-0040 among hwmon (ina219 at 1-0040, ina3221 at 1-0041) and IIO (ina226 at 1-0044, ads1015 at 1-0048, ads1015 at 1-004a); is its overlay loaded?`},
 	} {
-		r, err := c.config.read(files{root})
+		r, err := c.config.read(files{root: root})
 		if c.wrong != "" {
 			if err == nil || err.Error() != c.wrong {
 				t.Errorf("got  %v\nwant %s", err, c.wrong)
@@ -85,7 +85,7 @@ func TestHwmonNumbersMeanNothing(t *testing.T) {
 	// Each tree has other numbers; the answers are the same.
 	for range 5 {
 		root, _ := boardtest.Board(t, "testdata", "pi5-nvme")
-		f := files{root}
+		f := files{root: root}
 		got := map[string]string{}
 		for _, h := range f.hwmons() {
 			got[h.name] = h.device
@@ -139,7 +139,7 @@ func TestTheResetCauseIsInWords(t *testing.T) {
 		{"proc/device-tree/chosen/bootloader/rsts = 00 00 00 04\n", "PM_RSTS 0x4"},
 		{"proc/device-tree/chosen/power/power_reset = 00 00\n", ""},
 	} {
-		if got := resetCause(files{boardtest.Tree(t, c.tree)}); got != c.want {
+		if got := resetCause(files{root: boardtest.Tree(t, c.tree)}); got != c.want {
 			t.Errorf("%q: %q, want %q", c.tree, got, c.want)
 		}
 	}
@@ -197,7 +197,7 @@ func TestWearIsAskedForSeldom(t *testing.T) {
 func TestADriveThatOnlyItsLogTellsOfHasATemperatureAllTheTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, "pi5-nvme", Config{})
-		for _, dir := range named(files{r.root}.hwmons(), "nvme") {
+		for _, dir := range named(files{root: r.root}.hwmons(), "nvme") {
 			if err := os.RemoveAll(filepath.Join(r.root, dir.dir)); err != nil {
 				t.Fatal(err)
 			}

@@ -38,12 +38,12 @@ const alarmSlack = 2
 // that is the Pi 5's own alone: a clock on a HAT keeps the time, but its alarm
 // reaches nothing. The error wraps [drivers.ErrNoDevice].
 func FindRTC(root string) (*RTC, error) {
-	f := files{root}
+	f := files{root: root}
 	model, _ := f.text("proc/device-tree/model")
 	clocks, _ := filepath.Glob(filepath.Join(root, "sys/class/rtc/rtc*"))
 	for _, dir := range clocks {
-		name, _ := files{dir}.text("name")
-		if !(files{dir}).has("wakealarm") || isPi(model) && !strings.HasPrefix(name, "rpi-rtc") && !strings.HasPrefix(name, "rpi_rtc") {
+		name, _ := files{root: dir}.text("name")
+		if !(files{root: dir}).has("wakealarm") || isPi(model) && !strings.HasPrefix(name, "rpi-rtc") && !strings.HasPrefix(name, "rpi_rtc") {
 			continue
 		}
 		return &RTC{Name: name, files: clockDir(dir)}, nil

@@ -9,7 +9,16 @@ import (
 )
 
 // files is the system's tree below a root.
-type files struct{ root string }
+type files struct {
+	root string
+	// seen are the chips of each class that was looked at, until forget; where
+	// it is nil, each look is a new one. A look at all chips is ten calls of the
+	// kernel for each, and more.
+	seen map[string][]chip
+}
+
+// forget has chips be looked for anew: they come, go, and change their numbers.
+func (f files) forget() { clear(f.seen) }
 
 // text is a file's text without the NULs of the device tree and the line's end;
 // ok is false where it cannot be read.
@@ -66,6 +75,17 @@ func (f files) iios() []chip { return f.chips("sys/bus/iio/devices", "iio:device
 func (f files) pwms() []chip { return f.chips("sys/class/pwm", "pwmchip") }
 
 func (f files) chips(class, prefix string) []chip {
+	all, known := f.seen[class]
+	if !known {
+		all = f.look(class, prefix)
+		if f.seen != nil {
+			f.seen[class] = all
+		}
+	}
+	return all
+}
+
+func (f files) look(class, prefix string) []chip {
 	entries, err := os.ReadDir(filepath.Join(f.root, class))
 	if err != nil {
 		return nil

@@ -82,6 +82,31 @@ func TestFansAreReadAlsoWhereEventsGetLost(t *testing.T) {
 	})
 }
 
+func TestFastFansLoseNoEdgesHoweverSeldomTheyAreTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pi := newPi("pinctrl-rp1")
+		d := newDriver(newFake(pi), configured(t, `
+poll: 10s
+fans: [{name: top, line: GPIO17, max_rpm: 12000}, {name: side, line: GPIO18, max_rpm: 12000}]
+`), testOptions())
+		pi.drive(17, true, false)
+		pi.drive(18, true, false)
+		h, stop := running(t, d)
+		synctest.Wait()
+		for range 21 * 1000 / 3 {
+			time.Sleep(3 * time.Millisecond)
+			pi.pulse(17, true)
+			pi.pulse(18, true)
+		}
+		for _, name := range []string{"top", "side"} {
+			if f := h.fan(name); f.State != drivers.FanRunning || math.Abs(rpm(f)-10000) > 20 || f.Lost != 0 {
+				t.Errorf("%s: %s at %.1f rpm, lost %d, want running at 10000, 0", name, f.State, rpm(f), f.Lost)
+			}
+		}
+		stop()
+	})
+}
+
 func TestAFanWhoseRelayIsOffIsOffAndNotStalled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, _ := rack(t)

@@ -1,6 +1,7 @@
 package gpio
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -111,6 +112,9 @@ func (c *fakeChip) drive(offset int, high, told bool) {
 			if told {
 				l.queue = append(l.queue, event{offset: offset, at: c.kernel.Monotonic(), seq: l.seq[offset]})
 			}
+			if keeps := cmp.Or(l.request.buffer, 16*len(l.request.uses)); len(l.queue) > keeps {
+				l.queue = l.queue[1:] // the kernel forgets the oldest
+			}
 		}
 		select {
 		case l.ready <- struct{}{}:
@@ -211,12 +215,8 @@ func (l *fakeLines) put(u use, on bool) {
 // Next implements lines.
 func (l *fakeLines) Next(ctx context.Context, into []event) (int, error) {
 	for {
-		l.chip.kernel.mu.Lock()
-		n := copy(into, l.queue)
-		l.queue = l.queue[n:]
-		l.chip.kernel.mu.Unlock()
-		if n > 0 {
-			return n, nil
+		if n, err := l.Queued(into); n > 0 || err != nil {
+			return n, err
 		}
 		select {
 		case <-l.ready:
@@ -224,6 +224,15 @@ func (l *fakeLines) Next(ctx context.Context, into []event) (int, error) {
 			return 0, ctx.Err()
 		}
 	}
+}
+
+// Queued implements lines.
+func (l *fakeLines) Queued(into []event) (int, error) {
+	l.chip.kernel.mu.Lock()
+	defer l.chip.kernel.mu.Unlock()
+	n := copy(into, l.queue)
+	l.queue = l.queue[n:]
+	return n, nil
 }
 
 // Values implements lines.

@@ -228,21 +228,22 @@ type lossyLines struct {
 	part float64
 }
 
-// Next implements lines.
-func (l lossyLines) Next(ctx context.Context, into []event) (int, error) {
-	for {
-		n, err := l.lines.Next(ctx, into)
-		kept := 0
-		for _, e := range into[:n] {
+// Queued implements lines. It stops short of into only where there are no more.
+func (l lossyLines) Queued(into []event) (int, error) {
+	kept := 0
+	for kept < len(into) {
+		n, err := l.lines.Queued(into[kept:])
+		if n == 0 || err != nil {
+			return kept, err
+		}
+		for _, e := range into[kept : kept+n] {
 			if rand.Float64() >= l.part {
 				into[kept] = e
 				kept++
 			}
 		}
-		if kept > 0 || err != nil {
-			return kept, err
-		}
 	}
+	return kept, nil
 }
 
 // at is when a thing was told last.

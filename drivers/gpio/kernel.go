@@ -38,10 +38,15 @@ type lineInfo struct {
 }
 
 // lines are requested lines of one chip; they stay until Close. Next may run
-// beside Values and Set, and has to have returned before Close is called.
+// beside Values and Set, and has to have returned before Close is called. Of the
+// same lines either Next or Queued is called, never both.
 type lines interface {
 	// Next waits until there are events, and returns how many it wrote.
 	Next(ctx context.Context, into []event) (int, error)
+	// Queued takes the oldest events that the kernel keeps, and returns how
+	// many it wrote; it waits for none. Edges of lines that only it reads wake
+	// nobody.
+	Queued(into []event) (int, error)
 	// Values reads the lines, as a bit each in the order of the request: 1
 	// is active. Errors of a chip that vanished wrap [drivers.ErrNoDevice].
 	Values() (uint64, error)

@@ -1,7 +1,6 @@
 package gpio
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -188,11 +187,10 @@ func (c *openChip) Request(r request) (lines, error) {
 		return nil, chipError(c.path, err)
 	}
 	fd := int(q.Fd)
-	// A file that does not block is one that Go can wait for with a deadline.
 	if err := unix.SetNonblock(fd, true); err != nil {
 		return nil, errors.Join(chipError(c.path, err), unix.Close(fd))
 	}
-	return &openLines{fd: fd, file: os.NewFile(uintptr(fd), c.path), path: c.path}, nil
+	return &openLines{fd: fd, path: c.path}, nil
 }
 
 // taken names the line that somebody else has.
@@ -214,9 +212,13 @@ func (c *openChip) Close() error { return unix.Close(c.fd) }
 
 // openLines implements lines.
 type openLines struct {
-	fd   int // file's
-	file *os.File
+	fd   int
 	path string
+	// file is fd's, from the first Next on: a file that does not block is one
+	// that Go can wait for with a deadline, and then every event wakes it,
+	// whether it waits or not.
+	file *os.File
+	wire []byte // what events are read into
 }
 
 // eventBytes is the size of struct gpio_v2_line_event.
@@ -224,30 +226,57 @@ const eventBytes = 48
 
 // Next implements lines.
 func (l *openLines) Next(ctx context.Context, into []event) (int, error) {
+	if l.file == nil {
+		l.file = os.NewFile(uintptr(l.fd), l.path)
+	}
 	stop := context.AfterFunc(ctx, func() { _ = l.file.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
-	wire := make([]byte, eventBytes*len(into))
-	n, err := l.file.Read(wire)
+	n, err := l.file.Read(l.room(len(into)))
 	switch {
 	case ctx.Err() != nil:
 		return 0, ctx.Err()
 	case err != nil:
 		return 0, chipError(l.path, err)
 	}
-	return decodeEvents(wire[:n], into)
+	return decodeEvents(l.wire[:n], into), nil
 }
 
-// decodeEvents reads whole events; what follows the last is left.
-func decodeEvents(wire []byte, into []event) (int, error) {
+// Queued implements lines.
+func (l *openLines) Queued(into []event) (int, error) {
+	for {
+		n, err := unix.Read(l.fd, l.room(len(into)))
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.EAGAIN):
+			return 0, nil
+		case err != nil:
+			return 0, chipError(l.path, err)
+		default:
+			return decodeEvents(l.wire[:n], into), nil
+		}
+	}
+}
+
+// room is where so many events are read into.
+func (l *openLines) room(events int) []byte {
+	if len(l.wire) < eventBytes*events {
+		l.wire = make([]byte, eventBytes*events)
+	}
+	return l.wire[:eventBytes*events]
+}
+
+// decodeEvents reads whole events, of linux/gpio.h; what follows the last is left.
+func decodeEvents(wire []byte, into []event) int {
 	n := min(len(wire)/eventBytes, len(into))
 	for i := range n {
-		var e uapi.LineEvent
-		if err := binary.Read(bytes.NewReader(wire[eventBytes*i:eventBytes*(i+1)]), binary.NativeEndian, &e); err != nil {
-			return i, fmt.Errorf("decode an event: %w", err)
+		e := wire[eventBytes*i:]
+		into[i] = event{
+			at:     time.Duration(binary.NativeEndian.Uint64(e)),
+			offset: int(binary.NativeEndian.Uint32(e[12:])),
+			seq:    binary.NativeEndian.Uint32(e[20:]),
 		}
-		into[i] = event{offset: int(e.Offset), at: time.Duration(e.Timestamp), seq: e.LineSeqno}
 	}
-	return n, nil
+	return n
 }
 
 // Values implements lines.
@@ -266,4 +295,9 @@ func (l *openLines) Set(mask, values uint64) error {
 }
 
 // Close implements lines.
-func (l *openLines) Close() error { return l.file.Close() }
+func (l *openLines) Close() error {
+	if l.file == nil {
+		return unix.Close(l.fd)
+	}
+	return l.file.Close()
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -25,7 +26,7 @@ func newSession(k kernel, c config, o drivers.Options) (*session, error) {
 	}
 	s := &session{
 		kernel: k, log: log, report: func(drivers.Reading) {}, poll: c.Poll,
-		batches: make(chan batch), orders: make(chan order), ended: make(chan struct{}),
+		batches: make(chan batch), orders: make(chan order), ended: make(chan struct{}), parts: 1,
 	}
 	f := &finder{kernel: k, chip: c.Chip}
 	p := places{finder: f, consumer: "lastwatt:" + o.Name}
@@ -169,11 +170,12 @@ func (p *places) openInputs(s *session, list []inputConfig, at []place, rails in
 func (p *places) openFans(s *session, list []fanConfig, at []place) error {
 	now := s.kernel.Monotonic()
 	return byChip(at, func(c *found, which []int) error {
-		g := &group{fans: map[int]*fan{}, pace: tachPace}
+		g := &group{fans: map[int]*fan{}}
 		var uses []use
+		perSecond := 0.0 // edges, at the greatest speeds
 		for _, i := range which {
 			l := list[i]
-			f := &fan{name: l.Name, group: g, tach: newTach(tachRules{pulses: l.Pulses, min: l.MinRPM, max: l.MaxRPM, spinUp: l.SpinUp}, now)}
+			f := &fan{name: l.Name, tach: newTach(tachRules{pulses: l.Pulses, min: l.MinRPM, max: l.MaxRPM, spinUp: l.SpinUp}, now)}
 			for _, o := range s.outputs {
 				if o.name == l.Power {
 					f.power = o
@@ -183,7 +185,11 @@ func (p *places) openFans(s *session, list []fanConfig, at []place) error {
 			g.fans[at[i].offset] = f
 			s.fans = append(s.fans, f)
 			uses = append(uses, use{offset: at[i].offset, bias: bias(l.Bias), edges: falling})
+			perSecond += l.MaxRPM / 60 * float64(l.Pulses)
 		}
+		// Twice in the time in which they fill what the kernel keeps.
+		s.parts = max(s.parts, int(math.Ceil(s.poll.Seconds()*perSecond*2/tachBuffer)))
+		s.edges = make([]event, atOnce)
 		return p.openGroup(s, c, g, request{uses: uses, buffer: tachBuffer})
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -26,38 +27,28 @@ type session struct {
 	batches chan batch
 	orders  chan order
 	ended   chan struct{} // closed when run returns
+
+	// parts is how often in a poll the tachometers' edges are read.
+	parts int
+	edges []event // what they are read into
 }
 
-// A group is lines of one chip that were requested together.
+// A group is lines of one chip that were requested together: inputs, whose edges
+// are waited for, or tachometers, whose edges carry the kernel's own time stamps
+// and wait in its queue until it is time to look.
 type group struct {
 	lines lines
 	fans  map[int]*fan     // by offset
 	in    map[int]*watched // by offset
-	// pace is the pause after events: they carry the kernel's own time stamps,
-	// and wait in its queue meanwhile. 0 is none.
-	pace  time.Duration
-	heard time.Duration // until when its edges are known, on the kernel's line
 }
 
-// until is until when the group's edges are known at a moment: after edges there is a
-// pause, and what comes in it is not yet here.
-func (g *group) until(now time.Duration) time.Duration {
-	if now-g.heard <= 2*g.pace {
-		return min(now, g.heard)
-	}
-	return now
-}
-
-// tachPace is the pause after edges of tachometers: four wake-ups a second instead
-// of one for each edge. At 10,000 rpm of two pulses a fan makes 84 meanwhile, and
-// the kernel keeps tachBuffer.
-const tachPace = 250 * time.Millisecond
+// atOnce is how many edges are read at once.
+const atOnce = 256
 
 // A fan is a tachometer's line.
 type fan struct {
 	name  string
 	tach  *tach
-	group *group
 	power *output // nil: it always has power
 }
 
@@ -75,7 +66,6 @@ type watched struct {
 type batch struct {
 	group  *group
 	events []event
-	at     time.Duration // when they were read, on the kernel's line
 	err    error
 }
 
@@ -91,7 +81,9 @@ func (s *session) run(ctx context.Context) (err error) {
 	listening, stop := context.WithCancel(ctx)
 	var work sync.WaitGroup
 	for _, g := range s.groups {
-		work.Go(func() { s.listen(listening, g) })
+		if len(g.in) > 0 {
+			work.Go(func() { s.listen(listening, g) })
+		}
 	}
 	defer func() {
 		close(s.ended)
@@ -99,10 +91,10 @@ func (s *session) run(ctx context.Context) (err error) {
 		work.Wait()
 		err = errors.Join(err, s.close())
 	}()
-	poll, settle := time.NewTicker(s.poll), time.NewTimer(0)
-	defer poll.Stop()
+	tick, settle := time.NewTicker(s.poll/time.Duration(s.parts)), time.NewTimer(0)
+	defer tick.Stop()
 	defer settle.Stop()
-	for {
+	for part := 0; ; {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -110,8 +102,12 @@ func (s *session) run(ctx context.Context) (err error) {
 			err = s.take(b)
 		case <-settle.C:
 			err = s.look(false)
-		case <-poll.C:
-			err = s.look(true)
+		case <-tick.C:
+			if part = (part + 1) % s.parts; part == 0 {
+				err = s.look(true)
+			} else {
+				err = s.readFans()
+			}
 		case o := <-s.orders:
 			o.done <- s.obey(o)
 		}
@@ -130,15 +126,12 @@ func (s *session) run(ctx context.Context) (err error) {
 // listen passes a group's events on until the first error.
 func (s *session) listen(ctx context.Context, g *group) {
 	buf := make([]event, 64)
-	if g.pace > 0 {
-		buf = make([]event, tachBuffer) // all that came in the pause
-	}
 	for {
 		n, err := g.lines.Next(ctx, buf)
 		if ctx.Err() != nil {
 			return
 		}
-		b := batch{group: g, events: append([]event{}, buf[:n]...), at: s.kernel.Monotonic(), err: err}
+		b := batch{group: g, events: slices.Clone(buf[:n]), err: err}
 		select {
 		case s.batches <- b:
 		case <-ctx.Done():
@@ -147,28 +140,38 @@ func (s *session) listen(ctx context.Context, g *group) {
 		if err != nil {
 			return
 		}
-		if g.pace > 0 {
-			select {
-			case <-time.After(g.pace):
-			case <-ctx.Done():
-				return
-			}
-		}
 	}
 }
 
-// take takes edges. What level an input has now is read, not concluded from its
+// readFans takes what the kernel keeps of the tachometers' edges.
+func (s *session) readFans() error {
+	for _, g := range s.groups {
+		if len(g.fans) == 0 {
+			continue
+		}
+		for n := len(s.edges); n == len(s.edges); {
+			var err error
+			if n, err = g.lines.Queued(s.edges); err != nil {
+				return err
+			}
+			for _, e := range s.edges[:n] {
+				if f := g.fans[e.offset]; f != nil {
+					f.tach.edge(e.at, e.seq)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// take takes edges of inputs. What level an input has now is read, not concluded from its
 // edges, since some may be missing; while it bounces it is read when it is due.
 func (s *session) take(b batch) error {
 	if b.err != nil {
 		return b.err
 	}
 	inputs := false
-	b.group.heard = b.at
 	for _, e := range b.events {
-		if f := b.group.fans[e.offset]; f != nil {
-			f.tach.edge(e.at, e.seq)
-		}
 		if w := b.group.in[e.offset]; w != nil {
 			w.edges = true
 			inputs = inputs || w.input.due().IsZero()
@@ -188,8 +191,10 @@ func (s *session) look(all bool) error {
 		return err
 	}
 	for _, g := range s.groups {
-		if _, err := g.lines.Values(); err != nil {
-			return err
+		if len(g.fans) > 0 { // the inputs have just been read
+			if _, err := g.lines.Values(); err != nil {
+				return err
+			}
 		}
 	}
 	for _, o := range s.outputs {
@@ -198,12 +203,15 @@ func (s *session) look(all bool) error {
 		}
 		s.report(drivers.Reading{At: now, Fact: o.fact()})
 	}
+	if err := s.readFans(); err != nil {
+		return err
+	}
 	stamp := s.kernel.Monotonic()
 	for _, f := range s.fans {
 		if f.power != nil {
 			f.tach.power(f.power.on, stamp)
 		}
-		fact := f.tach.fan(f.group.until(stamp))
+		fact := f.tach.fan(stamp)
 		fact.Name = f.name
 		s.report(drivers.Reading{At: now, Fact: fact})
 	}

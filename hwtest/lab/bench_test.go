@@ -8,4 +8,8 @@ import "testing"
 func TestLatencyBesideNUT(t *testing.T) { inGuest(t, "bench", "TestLatency") }
 
 // What an agent takes whose sensors are all on, over ten minutes.
-func TestFootprintOfAnAgent(t *testing.T) { inGuest(t, "bench", "TestFootprint") }
+func TestFootprintOfAnAgent(t *testing.T) {
+	for _, build := range []string{"node", "whole"} {
+		t.Run(build, func(t *testing.T) { inGuest(t, "bench", "TestFootprint/"+build) })
+	}
+}

@@ -42,7 +42,8 @@ func inGuest(t *testing.T, tags, match string) string {
 	}{
 		{"guest.test", "1", []string{"test", "-c", "-tags", "guest gousb " + tags, "./hwtest/lab/guest"}},
 		{"lastwatt", "1", []string{"build", "-tags", "gousb", "./cmd/lastwatt"}},
-		{"lastwatt-pure", "0", []string{"build", "./cmd/lastwatt"}}, // what a node without a UPS has
+		{"lastwatt-whole", "0", []string{"build", "./cmd/lastwatt"}},                 // what a node without a UPS has
+		{"lastwatt-node", "0", []string{"build", "-tags", "node", "./cmd/lastwatt"}}, // what a node without a UPS may have
 		{"labguest", "1", []string{"build", "./hwtest/lab/cmd/labguest"}},
 	} {
 		build := exec.CommandContext(ctx, "go", slices.Insert(b.args, len(b.args)-1, "-o", filepath.Join(dir, b.name))...)

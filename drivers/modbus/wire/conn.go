@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -36,8 +37,17 @@ func Open(ctx context.Context, s Settings) (Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", drivers.ErrNoDevice, err)
 	}
-	return conn, nil
+	return &tcpConn{conn, bufio.NewReaderSize(conn, maxFrame)}, nil
 }
+
+// A tcpConn takes what has come of an answer in one call of the kernel, however
+// little of it is asked for at once.
+type tcpConn struct {
+	net.Conn
+	in *bufio.Reader
+}
+
+func (c *tcpConn) Read(p []byte) (int, error) { return c.in.Read(p) }
 
 func openSerial(s Settings) (Conn, error) {
 	if s.RS485 {

@@ -88,6 +88,13 @@ func (e expectation) rtu(b []byte) (lacks int, err error) {
 // tcpHeader is transaction, protocol, length and unit.
 const tcpHeader = 7
 
+// maxLength is the greatest length that a frame over TCP may say: of its unit and of
+// what follows it.
+const maxLength = 254
+
+// maxFrame is the length of the longest frame over TCP.
+const maxFrame = tcpHeader - 1 + maxLength
+
 // tcp does the same for a frame of Modbus TCP. stale says that it is whole, and
 // belongs to another request.
 func (e expectation) tcp(b []byte) (lacks int, stale bool, err error) {
@@ -95,7 +102,7 @@ func (e expectation) tcp(b []byte) (lacks int, stale bool, err error) {
 		return tcpHeader - len(b), false, nil
 	}
 	length := int(binary.BigEndian.Uint16(b[4:]))
-	if protocol := binary.BigEndian.Uint16(b[2:]); protocol != 0 || length < 3 || length > 254 {
+	if protocol := binary.BigEndian.Uint16(b[2:]); protocol != 0 || length < 3 || length > maxLength {
 		return 0, false, fmt.Errorf("no frame of Modbus TCP: protocol %d, length %d", protocol, length)
 	}
 	whole := tcpHeader - 1 + length

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -53,6 +54,12 @@ controller: {listen: "127.0.0.1:7480", advertise: "127.0.0.1:7480", state_dir: %
 // turn at 1500 rpm, four inputs and an output on GPIO, a board with an INA226, a
 // meter over Modbus; joined to a controller, over ten minutes.
 func TestFootprint(t *testing.T) {
+	for _, build := range []string{"node", "whole"} {
+		t.Run(build, func(t *testing.T) { footprint(t, build) })
+	}
+}
+
+func footprint(t *testing.T, build string) {
 	dir, ctx := t.TempDir(), t.Context()
 	write := func(name, text string) string {
 		path := filepath.Join(dir, name)
@@ -73,22 +80,24 @@ func TestFootprint(t *testing.T) {
 	stop := spin(t)
 	defer stop()
 	serveMeter(t)
-	lastwatt := func(args ...string) *exec.Cmd {
-		cmd := exec.CommandContext(ctx, "./lastwatt-pure", args...)
+	lastwatt := func(program string, args ...string) *exec.Cmd {
+		cmd := exec.CommandContext(ctx, program, args...)
 		log, err := os.Create(filepath.Join(dir, args[0]+".log"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		cmd.Stdout, cmd.Stderr = log, log
+		// The lab's own setting is none that a node's service has.
+		cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "GOMAXPROCS=") })
 		return cmd
 	}
-	controller := lastwatt("controller", "--config", write("controller.yaml", fmt.Sprintf(footprintController, dir)))
+	controller := lastwatt("./lastwatt", "controller", "--config", write("controller.yaml", fmt.Sprintf(footprintController, dir)))
 	if err := controller.Start(); err != nil {
 		t.Fatal(err)
 	}
 	defer func() { controller.Process.Kill(); controller.Wait() }()
 	join(t, dir)
-	agent := lastwatt("agent", "--config", write("agent.yaml", fmt.Sprintf(footprintAgent, dir)))
+	agent := lastwatt("./lastwatt-"+build, "agent", "--config", write("agent.yaml", fmt.Sprintf(footprintAgent, dir)))
 	if err := agent.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +113,7 @@ func TestFootprint(t *testing.T) {
 	}
 	took := time.Since(began)
 	share := 100 * float64(used()-before) / float64(took)
-	t.Logf("footprint | agent with all drivers | %.1f MB resident at most, %.1f MB of it its own | %.2f %% of one core | over %s |", float64(most)/1024, float64(private)/1024, share, took.Round(time.Second))
+	t.Logf("footprint | agent with all drivers, build %s | %.1f MB resident at most, %.1f MB of it its own | %.2f %% of one core | over %s |", build, float64(most)/1024, float64(private)/1024, share, took.Round(time.Second))
 	status, err := exec.Command("./lastwatt", "status", "--socket", filepath.Join(dir, "control.sock")).CombinedOutput()
 	t.Logf("status: %v\n%s", err, status)
 	for _, want := range []string{"fan top 1", "fan bottom 1", "rpm running", "rail whole 5.08 V", "meter outlets 47 W"} {
