@@ -105,9 +105,10 @@ func (w *world) carryOut(e Effect) {
 	case DoPark:
 		m := w.nodes[e.Node]
 		m.parked = true
-		boot := m.boot
+		m.timer++
+		boot, timer := m.boot, m.timer
 		w.after(e.Delay, func() {
-			if m.on && m.parked && m.boot == boot {
+			if m.on && m.parked && m.boot == boot && m.timer == timer {
 				w.reboot(e.Node)
 			}
 		})

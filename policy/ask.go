@@ -185,7 +185,11 @@ func (c *core) result(w Result) {
 		if !p.Parked {
 			c.measure(p.Node, DoPark, c.s.Now-p.At)
 		}
+		was := o.Runs[p.Node]
 		o.Runs[p.Node] = Run{State: Parked, BootID: seen.BootID, Alarm: p.At + p.Delay}
+		if was.State == Parked && was.BootID == seen.BootID {
+			return // its timer was armed anew
+		}
 		c.stoppedAfterAll(p.Node)
 		c.tell("node_stopped", "info", p.Node, p.Node+" is parked: as safe as off, and able to start again.")
 	case DoReboot:

@@ -48,6 +48,7 @@ func (c *core) keepsOn() bool {
 func (c *core) committed() bool {
 	o := c.s.Outage
 	c.returned()
+	c.stayParked()
 	if c.stable() >= 0 && !o.Halts && o.CutAt == 0 && !c.running(DoCut) {
 		if c.stable() < c.r.StableFor {
 			return false
@@ -81,6 +82,7 @@ func (c *core) goDark() {
 func (c *core) dark() bool {
 	o := c.s.Outage
 	c.returned()
+	c.stayParked()
 	if o.Step != StepCut && c.progress() {
 		return true
 	}
@@ -136,6 +138,20 @@ func (c *core) cameBack() bool {
 		}
 	}
 	return false
+}
+
+// stayParked has the timers of parked nodes armed anew before they start them.
+func (c *core) stayParked() {
+	o := c.s.Outage
+	for _, n := range c.r.Nodes {
+		if at := c.parksAgain(n); at == 0 || c.s.Now < at || c.pending(n.Name) || !c.s.Armed {
+			continue
+		}
+		step := o.Deadline // which this does not make longer
+		o.Deadline = c.s.Now + c.r.Budgets.Park
+		c.park(n, "mains is still away: it is not to start on what is left of the battery")
+		o.Deadline = step
+	}
 }
 
 // returned parks a node that started again while the battery is still all there is, or

@@ -151,6 +151,43 @@ func TestANodeThatStartsTooEarlyParks(t *testing.T) {
 	})
 }
 
+func TestAParkedNodeIsToldToParkAgainBeforeItsTimerStartsIt(t *testing.T) {
+	parked := func(alarm time.Duration, change ...func(*core)) *core {
+		c := handmade(append([]func(*core){doing(Dark, Stop, ""), parkedNode("node02")}, change...)...)
+		run := Run{State: Parked, BootID: "1", Alarm: time.Hour + alarm, Again: c.s.Outage.Runs["node02"].Again}
+		c.s.Outage.Runs["node02"] = run
+		return c
+	}
+	park := 2 * DefaultBudgets().Park
+	const again = "park node02 4.0 h"
+	hold(t, func(c *core) { c.stayParked() }, []rule{
+		{"while there is time to", parked(park), again},
+		{"not yet", parked(park + 1), ""},
+		{"in a time of its own", parked(0, outage(func(o *Outage) { o.Deadline = time.Hour })), again},
+		{"the UPS's host too", parked(0, func(c *core) { c.r.Nodes[0].UPSHost, c.r.Nodes[1].UPSHost = false, true }), again},
+		{"in the second half of a longest time that is short", parked(4*time.Minute, func(c *core) {
+			c.r.Budgets.Park, c.r.ParkLongest, c.s.Seen.UPS.Since = 10*time.Minute, 6*time.Minute, time.Hour
+		}), ""},
+		{"not with mains back: it is to start", parked(0, onMains(0)), ""},
+		{"not behind a cut that may not have come", parked(0, outage(func(o *Outage) { o.CutAt = time.Hour - time.Minute })), ""},
+		{"not where the UPS is gone, and nobody knows of mains", parked(0, func(c *core) { c.s.Seen.UPS.Missed = true }), ""},
+		{"not one that started again", parked(0, back("node02")), ""},
+		{"not one that is gone", parked(0, gone("node02", 0)), ""},
+		{"not one that has no timer", parked(-time.Hour), ""},
+		{"not on observe", parked(0, func(c *core) { c.s.Armed = false }), ""},
+		{"not twice at once", parked(0, waiting(DoPark, "node02")), ""},
+		{"not at once where it refused", parked(0, func(c *core) { c.s.Outage.Runs["node02"] = Run{Again: time.Hour + 1} }), ""},
+	})
+	for i := range 3 { // at once, again and again, would be a flood
+		c := parked(0)
+		c.r.Budgets.Park = time.Duration(i) * 10 * time.Hour
+		n := c.nodeRules("node02")
+		if at, longest := c.parksAgain(n), c.parkLongest(n); at > time.Hour || longest <= 0 || time.Hour+longest-min(2*c.r.Budgets.Park, longest/2) <= time.Hour {
+			t.Errorf("with a budget of %s it parks again at %s for %s", c.r.Budgets.Park, at, longest)
+		}
+	}
+}
+
 func TestACutThatWaitedForTheBatteryHasWaitedLongEnough(t *testing.T) {
 	charge := func(percent float64) func(*core) { return func(c *core) { c.s.Seen.UPS.Charge = &percent } }
 	for _, row := range []struct {

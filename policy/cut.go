@@ -7,6 +7,10 @@ import (
 
 // park orders a park whose longest time outlasts whatever is still coming.
 func (c *core) park(n NodeRules, why string) {
+	c.emit(Effect{Kind: DoPark, Node: n.Name, Delay: c.parkLongest(n), Reason: why})
+}
+
+func (c *core) parkLongest(n NodeRules) time.Duration {
 	o, b := c.s.Outage, c.r.Budgets
 	longest := c.r.ParkLongest
 	switch {
@@ -18,7 +22,19 @@ func (c *core) park(n NodeRules, why string) {
 		// It started in vain already: mains is as likely as not to stay away as long again.
 		longest = max(longest, c.s.OnBatteryFor())
 	}
-	c.emit(Effect{Kind: DoPark, Node: n.Name, Delay: longest, Reason: why})
+	return longest
+}
+
+// parksAgain is when a parked node is told to park again, so that its timer does not start
+// it on what is left of the battery: the timer is for a controller that is gone, and for a
+// cut that does not come. Zero is never.
+func (c *core) parksAgain(n NodeRules) time.Duration {
+	run, seen := c.s.Outage.Runs[n.Name], c.s.Seen.Nodes[n.Name]
+	if run.State != Parked || run.Alarm == 0 || !seen.Connected || seen.BootID != run.BootID ||
+		c.s.Outage.CutAt > 0 || c.s.Seen.UPS.Power != OnBattery || c.s.Seen.UPS.Missed {
+		return 0
+	}
+	return max(run.Again, run.Alarm-min(2*c.r.Budgets.Park, c.parkLongest(n)/2))
 }
 
 // cutComes is whether a cut may be armed yet: before the dark, and in it as long as

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"strings"
 	"testing"
 	"time"
 )
@@ -23,5 +24,29 @@ func TestACutKeepsAwayFromANodeThatStartsLate(t *testing.T) {
 		if w.outlets || w.nodes["node04"].dirty > 0 {
 			t.Fatalf("where the cut is taken from %s on, power is there: %v, and node04 lost it while it ran: %d times\n%s", at, w.outlets, w.nodes["node04"].dirty, w.log.String())
 		}
+	}
+}
+
+// TestParkedNodesSleepThroughALongOutage has no cut, and an outage twenty times as long as
+// the longest time of a park: nothing starts on what is left of the battery.
+func TestParkedNodesSleepThroughALongOutage(t *testing.T) {
+	w := newWorld(t, rackRules())
+	w.rules.Stages = []Stage{{Name: "all", OnBattery: 5 * time.Minute}}
+	w.rules.UPS.Cut, w.rules.ParkLongest, w.lasts = false, 30*time.Minute, 20*time.Hour
+	w.run(time.Minute)
+	w.setMains(false)
+	w.run(10 * time.Hour)
+	for name, m := range w.nodes {
+		if !m.parked || m.boot != 1 || m.dirty > 0 {
+			t.Errorf("%s: parked %v, started %d times\n%s", name, m.parked, m.boot-1, w.log.String())
+		}
+	}
+	if n := strings.Count(w.log.String(), "tell node_stopped"); n != len(w.nodes) {
+		t.Errorf("that a node is parked is told %d times, want once each\n%s", n, w.log.String())
+	}
+	w.setMains(true)
+	w.run(11 * time.Hour)
+	if w.state.Outage != nil {
+		t.Errorf("an hour after mains came back the phase is %s\n%s", w.state.Phase, w.log.String())
 	}
 }

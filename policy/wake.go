@@ -97,6 +97,9 @@ func (c *core) wakeCommitted(w *waker) {
 	for _, run := range o.Runs {
 		w.offer(run.Again)
 	}
+	for _, n := range c.r.Nodes {
+		w.offer(c.parksAgain(n))
+	}
 	if c.s.Phase == Dark && o.Halts && o.CutAt == 0 { // the cut is asked for again
 		at := max(o.RetryAt, o.StepBegan+cutRetry)
 		if h, ok := c.host(); ok && c.hostStarts() { // not while its host starts

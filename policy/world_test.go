@@ -70,6 +70,7 @@ type machine struct {
 	dead       bool // it never starts again
 	cutOff     bool // its link is down
 	boot       int
+	timer      int // how often that of a park was armed
 	dirty      int
 	off        time.Duration // from the order to halt until it is off
 	closes     time.Duration // so long before that its connection ends
