@@ -41,6 +41,7 @@ cross:
 install: build
 	install -D -m 0755 bin/lastwatt $(DESTDIR)$(PREFIX)/bin/lastwatt
 	@for unit in configs/systemd/*.service; do [ -e "$$unit" ] || continue; \
+	  [ "$(BUILD)" != node ] || [ "$$(basename "$$unit")" != lastwatt-controller.service ] || continue; \
 	  install -d $(DESTDIR)$(SYSTEMD) && \
 	  sed 's,/usr/local/bin/lastwatt,$(PREFIX)/bin/lastwatt,' "$$unit" > $(DESTDIR)$(SYSTEMD)/$$(basename "$$unit") && \
 	  chmod 0644 $(DESTDIR)$(SYSTEMD)/$$(basename "$$unit") && echo "installed $(DESTDIR)$(SYSTEMD)/$$(basename "$$unit")"; done
@@ -49,7 +50,8 @@ install: build
 	install -d -m 0755 $(DESTDIR)$(CONFIG)
 	@[ ! -e configs/reference.yaml ] || install -D -m 0644 configs/reference.yaml $(DESTDIR)$(PREFIX)/share/doc/lastwatt/reference.yaml
 	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then systemd-sysusers; systemctl daemon-reload; udevadm control --reload; fi
-	@echo "next: write $(CONFIG)/lastwatt.yaml, then: systemctl enable --now lastwatt-controller"
+	@if [ "$(BUILD)" = node ]; then echo "next: lastwatt join TOKEN, with what \"lastwatt token\" prints on the controller's machine, then: systemctl enable --now lastwatt-agent"; \
+	  else echo "next: write $(CONFIG)/lastwatt.yaml, then: systemctl enable --now lastwatt-controller"; fi
 
 uninstall:
 	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then systemctl disable --now lastwatt-controller lastwatt-agent 2>/dev/null || true; fi

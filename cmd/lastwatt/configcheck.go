@@ -51,6 +51,10 @@ func version(_ context.Context, e env, args []string) int {
 			}
 		}
 	}
-	fmt.Fprintf(e.out, "lastwatt %s (USB over %s)\n", v, strings.Join(usbhid.Transports(), ", "))
+	kind := ""
+	if forNodes {
+		kind = ", built for nodes"
+	}
+	fmt.Fprintf(e.out, "lastwatt %s (USB over %s%s)\n", v, strings.Join(usbhid.Transports(), ", "), kind)
 	return exitOK
 }

@@ -27,6 +27,9 @@ import (
 	"lastwatt/store"
 )
 
+// forNodes is whether the commands controller and demo were left out of the build.
+const forNodes = false
+
 func controllerCommand(ctx context.Context, e env, args []string) int {
 	f := flags(e, "controller")
 	path := f.String("config", config.DefaultPath, "the configuration")

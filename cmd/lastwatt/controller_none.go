@@ -11,6 +11,8 @@ import (
 // it, is two fifths of the program. A node's agent never runs it, and the kernel
 // keeps most of it in the agent's memory all the same.
 
+const forNodes = true
+
 func controllerCommand(_ context.Context, e env, _ []string) int { return leftOut(e, "controller") }
 
 func demo(_ context.Context, e env, _ []string) int { return leftOut(e, "demo") }

@@ -18,6 +18,15 @@ func TestTheBuildForNodesSaysWhatItLacks(t *testing.T) {
 	}
 }
 
+func TestTheBuildForNodesListsOnlyWhatItHas(t *testing.T) {
+	if _, out, _ := run1(t, "help"); strings.Contains(out, "lastwatt controller") || strings.Contains(out, "lastwatt demo") || !strings.Contains(out, "lastwatt agent") {
+		t.Errorf("the help is\n%s", out)
+	}
+	if _, out, _ := run1(t, "version"); !strings.HasSuffix(out, ", built for nodes)\n") {
+		t.Errorf("the version is %q", out)
+	}
+}
+
 func TestTheBuildForNodesHasNoneOfTheControllersParts(t *testing.T) {
 	out, err := exec.Command("go", "list", "-tags", "node", "-deps", ".").Output()
 	if err != nil {

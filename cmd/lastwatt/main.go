@@ -98,6 +98,9 @@ func run(ctx context.Context, e env, args []string) int {
 func usage(w io.Writer) {
 	fmt.Fprint(w, "Lastwatt watches the power of a small cluster and brings back what was there.\n\n")
 	for _, c := range commands() {
+		if forNodes && (c.name == "controller" || c.name == "demo") {
+			continue
+		}
 		fmt.Fprintf(w, "  lastwatt %-42s %s\n", strings.TrimSpace(c.name+" "+c.args), c.about)
 	}
 	fmt.Fprint(w, "\n\"lastwatt COMMAND --help\" tells its flags. Exit status: 0 done, 1 failed, 2 wrong usage,\n3 nothing there, 4 wrong configuration, 5 refused; doctor: 6 warnings, 7 critical.\n")
