@@ -38,8 +38,12 @@ func (c *computer) fail(err error) {
 	c.err = err
 }
 func (c *computer) Halt(context.Context) error { return c.note("halt") }
-func (c *computer) Park(_ context.Context, longest time.Duration) error {
-	time.Sleep(c.slow)
+func (c *computer) Park(ctx context.Context, longest time.Duration) error {
+	select {
+	case <-time.After(c.slow):
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	return c.note("park " + longest.String())
 }
 func (c *computer) Reboot(context.Context) error { return c.note("reboot") }
@@ -187,6 +191,25 @@ func TestANodeThatDidNotParkForWantOfATimerIsLeftToItsOrders(t *testing.T) {
 		time.Sleep(time.Minute)
 		if got := m.all(); got != "park 1m0s" {
 			t.Errorf("it did %q", got)
+		}
+	})
+}
+
+func TestAParkThatWasBegunIsFinishedThoughItsOrderIsTakenBack(t *testing.T) {
+	bubble(t, func(t *testing.T, a *Agent, m *computer) {
+		m.slow = 20 * time.Second
+		order := func(id string, after time.Duration) link.Result {
+			ctx, cancel := context.WithTimeout(t.Context(), after)
+			defer cancel()
+			result := make(chan link.Result, 1)
+			a.Ordered(ctx, link.Order{ID: id, Verb: link.ParkNode, Args: json.RawMessage(`{"longest_ms":60000}`)}, func(r link.Result) { result <- r })
+			return <-result
+		}
+		if r := order("e1", 0); !strings.HasPrefix(r.Err, "park: ") || m.all() != "" {
+			t.Errorf("one taken back before it was begun: %+v, and it did %q", r, m.all())
+		}
+		if r := order("e2", time.Second); r.Err != "" || m.all() != "park 1m0s" {
+			t.Errorf("one taken back after a second: %+v, and it did %q", r, m.all())
 		}
 	})
 }

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// parkTime bounds the parking that an agent does by itself.
+// parkTime bounds the parking of a machine, from its timer on.
 const parkTime = 2 * time.Minute
 
 // armEvery is how often the timer of a parked machine that has none is armed.
@@ -51,6 +51,14 @@ func (a *Agent) park(ctx context.Context, longest time.Duration, anew bool) erro
 	case !anew:
 		return nil // an order was faster
 	}
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("park: %w", err)
+	}
+	// From here on it is finished, whatever becomes of the order: half a park
+	// would leave a machine without its engine, or a timer that starts it while
+	// it works.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), parkTime)
+	defer cancel()
 	err := a.c.Machine.Park(ctx, longest)
 	a.mu.Lock()
 	a.parked, a.untimed, a.tried = a.parked || err == nil, 0, a.c.Clock.Now()
