@@ -17,9 +17,10 @@ import (
 // leaves what [DefaultSystem] does.
 type System struct {
 	HaltCommands, ParkCommands, RebootCommands [][]string
-	// TimerCommands arm the timer that starts a parked machine again; the
-	// last one has to fail if the timer does not run (it is the reading
-	// back); the first may fail, since there may be no earlier timer to stop. LASTWATT_LONGEST_S is the time in whole seconds.
+	// TimerCommands arm the timer that starts a parked machine again. The
+	// first may fail, since there may be no earlier timer to stop; the last
+	// one has to if the timer does not run: it is the reading back.
+	// LASTWATT_LONGEST_S is the time in whole seconds.
 	TimerCommands [][]string
 }
 
